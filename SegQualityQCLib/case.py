@@ -1,0 +1,256 @@
+"""A case: an image and one candidate mask on one grid, checked when it is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import InputError
+
+AXIS_NAMES = ("i", "j", "k")
+
+_GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
+_MAX_ASPECT = 1e6
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image and a candidate mask on one grid.
+
+    Build it with :meth:`from_images`, which checks the input and brings the mask onto the image's grid.
+
+    Attributes:
+        image: Scalar 3-D image, any real pixel type.
+        mask: 3-D ``uint8`` image of 0 and 1 on the image's grid; at least one pixel is 1.
+        axis: Slice axis in the image's own index space: 0 (i), 1 (j) or 2 (k).
+        segment: Name of the segment, as shown in the report.
+        image_name: What the report calls the image, usually its file name.
+        segmentation_name: What the report calls the segmentation.
+        flags: What the user should know of the input, for example ``cropped_to_image``.
+    """
+
+    image: sitk.Image
+    mask: sitk.Image
+    axis: int
+    segment: str = "segment"
+    image_name: str = "image"
+    segmentation_name: str = "segmentation"
+    flags: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_images(
+        cls,
+        image: sitk.Image,
+        segmentation: sitk.Image,
+        *,
+        label: int | None = None,
+        axis: int | str | None = None,
+        segment: str | None = None,
+        image_name: str = "image",
+        segmentation_name: str = "segmentation",
+    ) -> Case:
+        """Check an image and a labelmap and make a case of one label.
+
+        Args:
+            image: 2-D or 3-D scalar image.
+            segmentation: 2-D or 3-D label image; on another grid it is resampled by nearest neighbour.
+            label: Label value of the segment; ``None`` when the labelmap holds one label.
+            axis: ``"i"``, ``"j"``, ``"k"`` or 0 to 2; ``None`` takes the axis of the largest spacing.
+            segment: Name of the segment; ``None`` calls it ``label N``.
+            image_name: Name of the image in messages and in the report.
+            segmentation_name: Name of the segmentation in messages and in the report.
+
+        Raises:
+            InputError: The input cannot be assessed; the message says why.
+        """
+        image = checked_image(image, image_name)
+        segmentation = checked_labelmap(segmentation, segmentation_name)
+        if label is None:
+            label = only_label(segmentation, segmentation_name)
+        mask = sitk.Equal(segmentation, label)
+        if segment is None:
+            segment = f"label {label}"
+        if not np.any(sitk.GetArrayViewFromImage(mask)):
+            raise InputError(
+                f"Label {label} has no pixel in {segmentation_name}: choose one of the labels that are drawn."
+            )
+        mask, flags = _onto_grid(mask, image, segment, segmentation_name, image_name)
+        return cls(
+            image=image,
+            mask=mask,
+            axis=slice_axis(image, axis),
+            segment=segment,
+            image_name=image_name,
+            segmentation_name=segmentation_name,
+            flags=flags,
+        )
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices along the slice axis."""
+        return int(self.image.GetSize()[self.axis])
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Spacing of the image in mm along i, j, k."""
+        x, y, z = self.image.GetSpacing()
+        return (float(x), float(y), float(z))
+
+    @property
+    def pixel_area_mm2(self) -> float:
+        """Area of one pixel of a slice in mm²."""
+        in_plane = [s for a, s in enumerate(self.spacing_mm) if a != self.axis]
+        return in_plane[0] * in_plane[1]
+
+
+def slice_axis(image: sitk.Image, axis: int | str | None = None) -> int:
+    """The slice axis: the one asked for, or that of the largest spacing (the last one among equals)."""
+    if axis is None:
+        spacing = image.GetSpacing()
+        largest = max(spacing)
+        # A header's rounding must not choose between equal axes.
+        return max(a for a in range(3) if spacing[a] >= largest * (1 - 1e-4))
+    if axis in AXIS_NAMES:
+        return AXIS_NAMES.index(str(axis))
+    if axis in (0, 1, 2):
+        return int(axis)
+    raise InputError(f"The slice axis {axis!r} is not known: use i, j or k.")
+
+
+def checked_image(image: sitk.Image, name: str) -> sitk.Image:
+    """The image in 3-D, or an :class:`InputError` that says why it cannot be assessed."""
+    image = _checked_geometry(image, name, "image")
+    view = sitk.GetArrayViewFromImage(image)
+    if view.dtype.kind == "f":
+        low, high = math.inf, -math.inf
+        for plane in view:  # plane by plane: no copy of a large volume
+            low, high = min(low, float(plane.min())), max(high, float(plane.max()))
+            if not (math.isfinite(low) and math.isfinite(high)):
+                raise InputError(f"The image {name} holds NaN or infinite values: repair it or export it again.")
+    else:
+        low, high = float(view.min()), float(view.max())
+    if low == high:
+        raise InputError(f"The image {name} is constant (every pixel is {low:g}): there is nothing to compare with.")
+    return image
+
+
+def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
+    """The labelmap in 3-D with an integer pixel type, or an :class:`InputError`."""
+    segmentation = _checked_geometry(segmentation, name, "segmentation")
+    view = sitk.GetArrayViewFromImage(segmentation)
+    if view.dtype.kind == "f":
+        for plane in view:
+            if not np.isfinite(plane).all():
+                raise InputError(f"The segmentation {name} holds NaN or infinite values: export it as a labelmap.")
+            if (plane != np.rint(plane)).any():
+                if view.min() >= 0 and view.max() <= 1:
+                    raise InputError(
+                        f"The segmentation {name} looks like a probability map (values between 0 and 1): "
+                        "threshold it to a labelmap first."
+                    )
+                raise InputError(f"The segmentation {name} holds values that are not integers: it is not a labelmap.")
+        if view.min() < -(2**31) or view.max() >= 2**31:
+            raise InputError(f"The segmentation {name} holds values too large for labels: it is not a labelmap.")
+        segmentation = sitk.Cast(segmentation, sitk.sitkInt32)
+    if not sitk.GetArrayViewFromImage(segmentation).any():
+        raise InputError(f"The segmentation {name} is empty: draw something, or choose another file.")
+    return segmentation
+
+
+def labels_of(segmentation: sitk.Image) -> list[int]:
+    """The non-zero label values of a checked labelmap, in ascending order."""
+    return [int(value) for value in np.unique(sitk.GetArrayViewFromImage(segmentation)) if value != 0]
+
+
+def only_label(segmentation: sitk.Image, name: str) -> int:
+    """The one label of a checked labelmap.
+
+    Raises:
+        InputError: There are several.
+    """
+    labels = labels_of(segmentation)
+    if len(labels) == 1:
+        return labels[0]
+    raise InputError(f"The segmentation {name} holds the labels {_listed(labels)}: choose one.")
+
+
+def _listed(labels: Sequence[int]) -> str:
+    shown = ", ".join(str(value) for value in labels[:8])
+    return shown + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
+
+
+def _checked_geometry(image: sitk.Image, name: str, role: str) -> sitk.Image:
+    if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"The {role} {name} has several values per pixel (colour or vector): a scalar one is needed.")
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[..., 0]
+    if image.GetDimension() == 2:
+        image = sitk.JoinSeries(image)
+    if image.GetDimension() != 3:
+        raise InputError(f"The {role} {name} has {image.GetDimension()} dimensions: a 2-D or 3-D one is needed.")
+    if 0 in image.GetSize():
+        raise InputError(f"The {role} {name} has no pixels.")
+    spacing = image.GetSpacing()
+    if not all(math.isfinite(s) and s > 0 for s in spacing) or max(spacing) / min(spacing) > _MAX_ASPECT:
+        raise InputError(f"The {role} {name} has an impossible spacing {tuple(spacing)} mm: correct its header.")
+    direction = np.array(image.GetDirection()).reshape(3, 3)
+    if not np.isfinite(direction).all() or abs(np.linalg.det(direction)) < 1e-3:
+        raise InputError(f"The {role} {name} has a degenerate direction matrix: correct its header.")
+    if not np.isfinite(image.GetOrigin()).all():
+        raise InputError(f"The {role} {name} has an origin that is not a number: correct its header.")
+    return image
+
+
+def same_grid(a: sitk.Image, b: sitk.Image) -> bool:
+    """Whether two images have the same voxels in space, to a thousandth of a voxel."""
+    if a.GetSize() != b.GetSize():
+        return False
+    far = [n - 1 for n in a.GetSize()]
+    corners = [(0, 0, 0), (far[0], 0, 0), (0, far[1], 0), (0, 0, far[2])]
+    return all(
+        np.allclose(
+            b.TransformPhysicalPointToContinuousIndex(a.TransformIndexToPhysicalPoint(corner)),
+            corner,
+            rtol=0,
+            atol=_GRID_TOLERANCE,
+        )
+        for corner in corners
+    )
+
+
+def _onto_grid(
+    mask: sitk.Image, image: sitk.Image, segment: str, segmentation_name: str, image_name: str
+) -> tuple[sitk.Image, tuple[str, ...]]:
+    """The mask on the image's grid (nearest neighbour), and flags."""
+    if same_grid(mask, image):
+        mask.CopyInformation(image)
+        return mask, ()
+    resampled = sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    if not np.any(sitk.GetArrayViewFromImage(resampled)):
+        raise InputError(
+            f"The segment {segment} of {segmentation_name} does not overlap the image {image_name} in space: "
+            "check that they belong together."
+        )
+    return resampled, (("cropped_to_image",) if _reaches_outside(mask, image) else ())
+
+
+def _reaches_outside(mask: sitk.Image, image: sitk.Image) -> bool:
+    """Whether the bounding box of the drawn voxels reaches outside the image by more than half a voxel."""
+    drawn = sitk.GetArrayViewFromImage(mask).astype(bool)
+    spans = []
+    for axis in range(3):  # numpy order is k, j, i
+        hit = np.flatnonzero(drawn.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+        spans.append((int(hit[0]), int(hit[-1])))
+    size = np.array(image.GetSize())
+    for i in spans[0]:
+        for j in spans[1]:
+            for k in spans[2]:
+                point = mask.TransformIndexToPhysicalPoint((i, j, k))
+                index = np.array(image.TransformPhysicalPointToContinuousIndex(point))
+                if (index < -0.5 - _GRID_TOLERANCE).any() or (index > size - 0.5 + _GRID_TOLERANCE).any():
+                    return True
+    return False

@@ -1,0 +1,17 @@
+"""The one family of exceptions that bad input raises; each message is a sentence for the user."""
+
+
+class SegQualityError(Exception):
+    """Base of all errors that the user can act on: it says what is wrong, where, and what to do."""
+
+
+class InputError(SegQualityError):
+    """The image or the segmentation cannot be assessed as given."""
+
+
+class BundleError(SegQualityError):
+    """A model bundle is missing, damaged, of an unknown schema, or unsafe."""
+
+
+class ReportError(SegQualityError):
+    """A stored report cannot be read, or a report cannot be written."""
