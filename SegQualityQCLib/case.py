@@ -30,6 +30,7 @@ class Case:
         segment: Name of the segment, as shown in the report.
         image_name: What the report calls the image, usually its file name.
         segmentation_name: What the report calls the segmentation.
+        terminology_code: SNOMED-CT code of the structure, where the segmentation says it.
         flags: What the user should know of the input, for example ``cropped_to_image``.
     """
 
@@ -39,6 +40,7 @@ class Case:
     segment: str = "segment"
     image_name: str = "image"
     segmentation_name: str = "segmentation"
+    terminology_code: str | None = None
     flags: tuple[str, ...] = field(default=())
 
     @classmethod
@@ -52,6 +54,7 @@ class Case:
         segment: str | None = None,
         image_name: str = "image",
         segmentation_name: str = "segmentation",
+        terminology_code: str | None = None,
     ) -> Case:
         """Check an image and a labelmap and make a case of one label.
 
@@ -63,6 +66,7 @@ class Case:
             segment: Name of the segment; ``None`` calls it ``label N``.
             image_name: Name of the image in messages and in the report.
             segmentation_name: Name of the segmentation in messages and in the report.
+            terminology_code: SNOMED-CT code of the structure, where it is known.
 
         Raises:
             InputError: The input cannot be assessed; the message says why.
@@ -86,6 +90,7 @@ class Case:
             segment=segment,
             image_name=image_name,
             segmentation_name=segmentation_name,
+            terminology_code=terminology_code,
             flags=flags,
         )
 

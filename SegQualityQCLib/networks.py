@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 class RecNet(nn.Module):
     """Reconstructs an image slice from the slice with the target masked out (section 2.1 of the paper).
 
-    A skip-connected auto-encoder: per level two 3x3 convolutions with ReLU, max-pooling by 2 on the way down, transposed
-    2x2 convolutions with stride 2 and concatenated skips on the way up, tanh at the end.
+    A skip-connected auto-encoder: per level two 3x3 convolutions with ReLU, max-pooling by 2 on the way down,
+    transposed 2x2 convolutions with stride 2 and concatenated skips on the way up, tanh at the end.
 
     Input and output: shape (n, 1, h, w) in [-1, 1]; h and w are multiples of ``2 ** (len(filters) - 1)``.
 
@@ -27,8 +28,7 @@ class RecNet(nn.Module):
         )
         upward = list(filters[::-1])
         self.enlarge = nn.ModuleList(
-            nn.ConvTranspose2d(deep, shallow, 2, stride=2)
-            for deep, shallow in zip(upward[:-1], upward[1:], strict=True)
+            nn.ConvTranspose2d(deep, shallow, 2, stride=2) for deep, shallow in itertools.pairwise(upward)
         )
         self.up = nn.ModuleList(_double_convolution(2 * shallow, shallow) for shallow in upward[1:])
         self.out = nn.Conv2d(filters[0], 1, 1)
@@ -85,7 +85,7 @@ class RegNet(nn.Module):
         self.pool: nn.Module = nn.Flatten() if pooling == "flatten" else nn.Sequential(_GlobalMean(), nn.Flatten())
         sizes = [channels * side * side if pooling == "flatten" else channels, *hidden]
         head: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        for before, after in itertools.pairwise(sizes):
             head += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(0.5)]
         self.head = nn.Sequential(*head, nn.Linear(sizes[-1], 1))
 

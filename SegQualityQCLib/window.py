@@ -124,7 +124,7 @@ def extract(
     Args:
         case: The case.
         window: Where to look.
-        slices: Slice indices; ``None`` takes all. They must ascend without holes.
+        slices: Slice indices; ``None`` takes all. They must ascend.
         intensity_range: Image values mapped to -1 and 1; ``None`` takes the 0.5 and 99.5 percentiles of what the
             window holds of all slices, so that nothing outside the window matters.
 
@@ -133,12 +133,12 @@ def extract(
     """
     indices = np.arange(case.n_slices) if slices is None else np.asarray(slices, np.int64)
     if intensity_range is None:
-        image = _resample_slices(case, case.image, window, np.arange(case.n_slices), sitk.sitkLinear)
+        image = resample_slices(case, case.image, window, np.arange(case.n_slices), sitk.sitkLinear)
         intensity_range = percentile_range(image, case.image_name)
         image = image[indices]
     else:
-        image = _resample_slices(case, case.image, window, indices, sitk.sitkLinear)
-    mask = _resample_slices(case, case.mask, window, indices, sitk.sitkNearestNeighbor)
+        image = resample_slices(case, case.image, window, indices, sitk.sitkLinear)
+    mask = resample_slices(case, case.mask, window, indices, sitk.sitkNearestNeighbor)
     return WindowedCase(normalised(image, intensity_range), mask, indices, intensity_range)
 
 
@@ -208,10 +208,22 @@ def _in_plane_axes(case: Case) -> tuple[int, int]:
     return first, second
 
 
-def _resample_slices(
+def resample_slices(
     case: Case, source: sitk.Image, window: Window, indices: NDArray[np.int64], interpolator: int
 ) -> NDArray:
-    """Resample the slices ``indices`` (ascending, without holes) to the window; image pixels outside become NaN."""
+    """Resample slices of an image on the case's grid to the window.
+
+    Args:
+        case: The case, for its grid and slice axis.
+        source: Image, mask or labelmap on the case's grid.
+        window: Where to look.
+        indices: Slice indices, ascending.
+        interpolator: ``sitk.sitkLinear`` gives float32 with NaN outside the image, ``sitk.sitkNearestNeighbor`` uint8
+            with 0 outside.
+
+    Returns:
+        Shape (len(indices), window.size, window.size).
+    """
     if len(indices) == 0:
         dtype = np.uint8 if interpolator == sitk.sitkNearestNeighbor else np.float32
         return np.zeros((0, window.size, window.size), dtype)

@@ -1,0 +1,47 @@
+# Two commands for a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+ACDC_ROOT ?= $(abspath ../shared/data/acdc)
+export ACDC_ROOT
+
+.PHONY: demo test test-slow lint docs study benchmark clean
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/segquality demo
+
+test: $(VENV)/.installed-test lint
+	$(BIN)/python -m pytest --cov=SegQualityQCLib --cov-report=term
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.installed-test
+	$(BIN)/mkdocs build --strict
+
+study: $(VENV)/.installed-test
+	$(BIN)/snakemake -c2 -s training/Snakefile --configfile training/configs/acdc-paper.yaml
+
+benchmark: $(VENV)/.installed-test
+	$(BIN)/python Testing/Benchmarks/assess_speed.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed-demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cli]"
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[cli]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test,docs]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

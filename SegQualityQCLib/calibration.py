@@ -1,0 +1,83 @@
+"""How sure a predicted Dice is: split-conformal intervals, conditional on the prediction.
+
+Source: Romano, Patterson, Candes, "Conformalized quantile regression", NeurIPS 2019, with bins in place of a quantile
+network: within each bin of predicted Dice the two signed residual quantiles of held-out patients are the offsets of
+the interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+COVERAGE = 0.9
+_SMALLEST_BIN = 40  # below this, the outer quantiles of a 90 % interval rest on two or three residuals
+
+
+def fit_table(
+    predicted: ArrayLike, true: ArrayLike, *, coverage: float = COVERAGE, bins: int = 10
+) -> dict[str, list[float]]:
+    """Fit the offsets of the interval on held-out cases.
+
+    Bins hold equally many predictions, and fewer bins are made where there are fewer than 40 for each.
+
+    Args:
+        predicted: Predicted Dice, shape (n,).
+        true: True Dice, shape (n,).
+        coverage: Share of true values that the interval shall hold.
+        bins: Number of bins at most.
+
+    Returns:
+        ``edges`` (n_bins + 1 values from 0 to 1), ``low`` (n_bins values at most 0) and ``high`` (at least 0), to be
+        added to a predicted Dice of that bin.
+    """
+    predicted, true = np.asarray(predicted, float), np.asarray(true, float)
+    if predicted.shape != true.shape or predicted.ndim != 1 or len(predicted) == 0:
+        raise ValueError(f"predicted and true must be two vectors of one length, not {predicted.shape}, {true.shape}")
+    bins = max(1, min(bins, len(predicted) // _SMALLEST_BIN))
+    inner = np.unique(np.quantile(predicted, np.linspace(0, 1, bins + 1)[1:-1]))
+    edges = np.concatenate([[0.0], inner[(inner > 0) & (inner < 1)], [1.0]])
+    places = np.searchsorted(edges, predicted, side="right").clip(1, len(edges) - 1) - 1
+    tail = (1 - coverage) / 2
+    low, high = [], []
+    for place in range(len(edges) - 1):
+        residuals = np.sort((true - predicted)[places == place])
+        low.append(min(0.0, -_conformal_quantile(-residuals, 1 - tail)))
+        high.append(max(0.0, _conformal_quantile(residuals, 1 - tail)))
+    return {"edges": edges.tolist(), "low": low, "high": high}
+
+
+def interval(table: dict[str, Any], dice: float) -> tuple[float, float]:
+    """The interval around a predicted Dice, clipped to [0, 1] and holding the prediction."""
+    edges: Sequence[float] = table["edges"]
+    place = min(max(int(np.searchsorted(edges, dice, side="right")) - 1, 0), len(edges) - 2)
+    low = min(max(dice + table["low"][place], 0.0), dice)
+    high = max(min(dice + table["high"][place], 1.0), dice)
+    return low, high
+
+
+def check_table(table: Any) -> None:
+    """Check a table read from a bundle.
+
+    Raises:
+        ValueError: It is no calibration table.
+    """
+    edges, low, high = (table[key] for key in ("edges", "low", "high"))
+    values = [*edges, *low, *high]
+    if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
+        raise ValueError("a calibration table holds something that is not a number")
+    if len(edges) < 2 or len(low) != len(edges) - 1 or len(high) != len(edges) - 1:
+        raise ValueError("a calibration table has a wrong length")
+    if sorted(edges) != list(edges) or max(low) > 0 or min(high) < 0:
+        raise ValueError("a calibration table is out of order")
+
+
+def _conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
+    """The finite-sample quantile ceil((n + 1) level) / n of split-conformal prediction."""
+    ordered = np.sort(scores)
+    rank = min(math.ceil((len(ordered) + 1) * level), len(ordered))
+    return float(ordered[rank - 1])

@@ -1,0 +1,112 @@
+"""``segquality assess``: score the slices of a segmentation on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from ..bundle import bundle_for_segment
+from ..case import Case
+from ..estimator import DEVICES, Estimator, load_estimator
+from ..reading import read_cases
+from ..report import QualityReport, reports_to_csv
+from ..writing import check_writable, write_text_atomically
+from .failing import UNDERCUT, one_sentence_on_bad_input
+from .report_table import print_report
+
+Threshold = Annotated[float, typer.Option(min=0, max=1, help="Slices with a predicted Dice below this are called low.")]
+Model = Annotated[
+    Optional[str],  # noqa: UP045 - Typer reads the annotation at run time, on Python 3.10 too
+    typer.Option(help="Name of a bundled model or the folder of one; by default the one that fits the segment."),
+]
+Device = Annotated[str, typer.Option(help=f"Where the networks run: {', '.join(DEVICES)}.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def assess_command(
+    image: Annotated[Path, typer.Argument(help="Image file, or a folder with one DICOM series.")],
+    segmentation: Annotated[Path, typer.Argument(help="Labelmap, or Slicer's .seg.nrrd.")],
+    label: Annotated[Optional[int], typer.Option(help="Label value of the segment to score.")] = None,  # noqa: UP045
+    segment: Annotated[Optional[str], typer.Option(help="Name of the segment to score.")] = None,  # noqa: UP045
+    model: Model = None,
+    axis: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Slice axis: i, j or k; by default that of the largest spacing."),
+    ] = None,
+    device: Device = "auto",
+    json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the report here.")] = None,  # noqa: UP045
+    csv_file: Annotated[Optional[Path], typer.Option("--csv", help="Write the slices here.")] = None,  # noqa: UP045
+    threshold: Threshold = 0.7,
+    fail_below: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(min=0, max=1, help="Exit with 3 if a volume's predicted Dice is below this or unknown."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score every slice of a segmentation, worst slice first."""
+    with one_sentence_on_bad_input():
+        for target in (json_file, csv_file):
+            if target is not None:
+                check_writable(target)
+        cases = read_cases(image, segmentation, label=label, segment=segment, axis=axis)
+        reports = assess_cases(cases, model, device, quiet=quiet)
+        if json_file is not None:
+            content = [report.to_dict() for report in reports]
+            write_text_atomically(json_file, json.dumps(content if len(content) > 1 else content[0], indent=2) + "\n")
+        if csv_file is not None:
+            write_text_atomically(csv_file, reports_to_csv(reports))
+    if not quiet:
+        print_reports(reports, threshold)
+    if fail_below is not None and any(r.volume.dice is None or r.volume.dice < fail_below for r in reports):
+        raise typer.Exit(UNDERCUT)
+
+
+def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bool) -> list[QualityReport]:
+    """Assess cases with one model, or each with the model that fits its segment, showing progress."""
+    estimators: dict[str, Estimator] = {}
+    reports = []
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
+        bar = progress.add_task("Assessing", total=sum(case.n_slices for case in cases))
+        done = 0
+        for case in cases:
+            estimator = _estimator_for(case, model, device, estimators)
+            for step in estimator.iter_assess(case):
+                progress.update(bar, completed=done + step.done)
+                if step.report is not None:
+                    reports.append(step.report)
+            done += case.n_slices
+    return reports
+
+
+def print_reports(reports: list[QualityReport], threshold: float) -> None:
+    """Print the tables, and say where a model was not made for the segment."""
+    console = Console()
+    for report in reports:
+        print_report(console, report, threshold)
+        if "model_unmatched" in report.flags:
+            console.print(
+                f"Note: {report.case.segment!r} is not known to be what the model {report.model.name} was trained on: "
+                "trust the scores only if it is; name the model with --model.",
+                style="yellow",
+                markup=False,
+                highlight=False,
+            )
+
+
+def _estimator_for(case: Case, model: str | None, device: str, loaded: dict[str, Estimator]) -> Estimator:
+    """The estimator for a case; each model is loaded once."""
+    if model is not None:
+        key = model
+        if key not in loaded:
+            loaded[key] = load_estimator(model, device)
+    else:
+        bundle, _ = bundle_for_segment(case.segment, case.terminology_code)
+        key = bundle.sha256
+        if key not in loaded:
+            loaded[key] = load_estimator(bundle, device)
+    return loaded[key]

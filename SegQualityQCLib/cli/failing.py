@@ -1,0 +1,24 @@
+"""Bad input ends a command with one sentence on stderr and exit status 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from ..errors import SegQualityError
+
+BAD_INPUT = 2
+UNDERCUT = 3
+
+
+@contextmanager
+def one_sentence_on_bad_input() -> Iterator[None]:
+    """Turn a :class:`SegQualityError` into its sentence and exit status 2."""
+    try:
+        yield
+    except SegQualityError as error:
+        Console(stderr=True, soft_wrap=True).print(f"Error: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(BAD_INPUT) from None

@@ -1,0 +1,40 @@
+"""The command ``segquality``: its subcommands and how errors reach the user."""
+
+from __future__ import annotations
+
+import typer
+
+from .. import __version__
+from .assess import assess_command
+from .cohort import cohort_command, review_command, worklist_app
+from .demo import demo_command
+from .models import models_app
+
+app = typer.Typer(
+    name="segquality",
+    help="Tells, slice by slice and without a reference, how good a segmentation is.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("assess")(assess_command)
+app.command("demo")(demo_command)
+app.add_typer(models_app, name="models")
+app.command("cohort")(cohort_command)
+app.add_typer(worklist_app, name="worklist")
+app.command("review")(review_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"segquality {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    pass

@@ -1,0 +1,56 @@
+"""``segquality models``: list the bundles and verify their checksums."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..bundle import ModelBundle, available_bundles, default_bundle
+from ..errors import BundleError
+from .failing import BAD_INPUT, one_sentence_on_bad_input
+
+models_app = typer.Typer(help="List and verify the models.", invoke_without_command=True)
+
+
+@models_app.callback()
+def list_models(context: typer.Context) -> None:
+    """List the models that come with the package."""
+    if context.invoked_subcommand is not None:
+        return
+    with one_sentence_on_bad_input():
+        default = default_bundle()
+        table = Table("Model", "Version", "Structure", "Test MAE", "Licence")
+        for folder in available_bundles():
+            bundle = ModelBundle.load(folder)
+            mae = bundle.quality.get("evaluation", {}).get("mae")
+            name = bundle.name + (" (default)" if bundle.sha256 == default.sha256 else "")
+            cells = [name, bundle.version, bundle.target.name, "" if mae is None else f"{mae:.3f}"]
+            table.add_row(*map(escape, [*cells, bundle.metadata["license"]]))
+        Console().print(table)
+
+
+@models_app.command("verify")
+def verify_models(
+    folder: Annotated[
+        Optional[Path],  # noqa: UP045 - Typer reads the annotation at run time, on Python 3.10 too
+        typer.Argument(help="The folder of one bundle; by default all that come with the package."),
+    ] = None,
+) -> None:
+    """Check the metadata, the checksums and the weights of models."""
+    from ..estimator import load_estimator
+
+    failed = False
+    for path in available_bundles() if folder is None else [folder]:
+        try:
+            load_estimator(ModelBundle.load(path), "cpu")
+            typer.echo(f"{path.name}: ok")
+        except BundleError as error:
+            failed = True
+            typer.echo(f"{path.name}: {error}", err=True)
+    if failed:
+        raise typer.Exit(BAD_INPUT)

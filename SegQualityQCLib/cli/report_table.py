@@ -1,0 +1,83 @@
+"""A report as a table in the terminal, worst slice first, coloured against the threshold."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..report import QualityReport, SliceScore, Status
+
+_MEANING = {
+    Status.GAP: "gap: nothing drawn between drawn slices",
+    Status.OUT_OF_WINDOW: "mask reaches outside the window: not scored",
+    Status.UNFAMILIAR: "unlike the training data: not scored",
+    Status.EMPTY: "empty",
+}
+_FLAG_MEANING = {
+    "check": "does the structure go on here?",
+    "too_small": "too small for the model's resolution",
+}
+
+
+def print_report(console: Console, report: QualityReport, threshold: float) -> None:
+    """Print the slices that are not plainly empty as a table, then one line for the volume."""
+    table = Table(title=escape(f"{report.case.segment} in {report.case.segmentation}"), title_justify="left")
+    table.add_column(f"Slice ({report.case.axis})", justify="right")
+    table.add_column("Dice", justify="right")
+    table.add_column("90 % interval", justify="center")
+    table.add_column("Area mm²", justify="right")
+    table.add_column("Remark")
+    for index in report.order:
+        score = report.slice(index)
+        if score.status is Status.EMPTY and not score.flags:
+            continue
+        style = slice_style(score, threshold)
+        dice = "-" if score.dice is None else f"{score.dice:.2f}"
+        table.add_row(
+            str(index),
+            f"[{style}]{dice}[/]",
+            _interval_text(score.low, score.high),
+            f"{score.area_mm2:.0f}",
+            remark(score),
+        )
+    console.print(table)
+    console.print(volume_line(report, threshold), markup=False, highlight=False)
+
+
+def slice_style(score: SliceScore, threshold: float) -> str:
+    """Red below the threshold or certainly wrong, yellow where the interval reaches below it, green above."""
+    if score.status in (Status.GAP, Status.OUT_OF_WINDOW):
+        return "bold red"
+    if score.dice is None or score.low is None:
+        return "magenta"
+    if score.dice < threshold:
+        return "red"
+    return "yellow" if score.low < threshold else "green"
+
+
+def remark(score: SliceScore) -> str:
+    """What a status and its flags mean, in words."""
+    words = [_MEANING[score.status]] if score.status in _MEANING else []
+    words += [_FLAG_MEANING[flag] for flag in score.flags if flag in _FLAG_MEANING]
+    return "; ".join(words)
+
+
+def volume_line(report: QualityReport, threshold: float) -> str:
+    """One line on the whole volume."""
+    volume = report.volume
+    if volume.dice is None:
+        score = "no slice could be scored"
+    else:
+        score = f"predicted Dice {volume.dice:.2f}, 90 % interval {_interval_text(volume.low, volume.high)}"
+    below = len(report.below(threshold))
+    gaps = sum(1 for s in report.slices if s.status is Status.GAP)
+    drawn = sum(1 for s in report.slices if s.area_mm2 > 0)
+    parts = [f"Volume: {score}", f"{below} of {drawn} drawn slices below {threshold:g}"]
+    parts += [f"{gaps} gap{'s' if gaps > 1 else ''}"] if gaps else []
+    parts.append(f"model {report.model.name} {report.model.version}")
+    return "; ".join(parts)
+
+
+def _interval_text(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.2f} to {high:.2f}"

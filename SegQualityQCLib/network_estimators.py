@@ -1,0 +1,275 @@
+"""The estimators that run networks on a window of each slice: Robinson's, and REC-Net with REG-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from . import __version__
+from .bundle import ModelBundle
+from .calibration import interval
+from .case import AXIS_NAMES, Case
+from .errors import BundleError, InputError
+from .estimator import AssessmentStep, Estimator
+from .familiarity import is_familiar
+from .networks import RecNet, RegNet, difference
+from .report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status, VolumeScore
+from .window import (
+    SliceExtents,
+    Window,
+    WindowedCase,
+    extract,
+    reaches_outside,
+    slice_extents,
+    window_around_mask,
+    window_grid,
+)
+
+# An end slice that still has this share of the median area hints that the structure goes on beyond it.
+_GOES_ON_ABOVE = 0.5
+
+
+class DirectEstimator(Estimator):
+    """REG-Net on the image and the mask (Robinson et al., MICCAI 2018)."""
+
+    requires = frozenset({"image", "mask"})
+
+    def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
+        self.bundle = bundle
+        self.device = device
+        quality = bundle.quality
+        try:
+            self.reg_net = self._network(
+                RegNet(window=quality["window"]["size"], **quality["networks"]["reg_net"]), "models/reg_net.pt"
+            )
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"The networks of the model {bundle.name} are not described rightly: {error}.") from error
+
+    def iter_assess(self, case: Case, *, batch_size: int = 8) -> Iterator[AssessmentStep]:
+        """Assess a case batch by batch."""
+        if batch_size < 1:
+            raise InputError(f"The batch size {batch_size} is too small: use 1 or more.")
+        shape = self.bundle.quality["window"]
+        extents = slice_extents(case)
+        window = window_around_mask(case, extents, size=shape["size"], spacing_mm=shape["spacing_mm"])
+        windowed = extract(case, window)
+        scorer = _SliceScorer(self, case, extents, window, windowed)
+        scores: list[SliceScore] = []
+        for first in range(0, case.n_slices, batch_size):
+            scores += scorer.score(range(first, min(first + batch_size, case.n_slices)))
+            done = len(scores)
+            report = self._report(case, scores, window, windowed) if done == case.n_slices else None
+            yield AssessmentStep(done, case.n_slices, report)
+
+    def rescore(self, case: Case, report: QualityReport, slices: Iterable[int]) -> QualityReport:
+        """Score the slices that changed, and set anew what their neighbours' status depends on."""
+        changed = np.array(sorted(set(slices)), np.int64)
+        if report.model.sha256 != self.bundle.sha256 or report.case.slices != case.n_slices:
+            raise InputError("The report was made by another model or of another image: assess the case again.")
+        if len(changed) and not 0 <= changed[0] <= changed[-1] < case.n_slices:
+            raise InputError(f"There is no slice {changed[-1]}: the case has {case.n_slices} slices.")
+        window, intensity_range = _window_of(report)
+        extents = slice_extents(case)
+        windowed = extract(case, window, slices=changed, intensity_range=intensity_range)
+        scorer = _SliceScorer(self, case, extents, window, windowed)
+        fresh = {score.index: score for score in scorer.score(changed.tolist())}
+        scores = [fresh.get(score.index) or scorer.with_status_of_empty(score) for score in report.slices]
+        return self._report(case, scores, window, windowed)
+
+    @torch.inference_mode()
+    def predict(self, image: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Predicted Dice of slices as the networks see them.
+
+        Args:
+            image: Shape (n, size, size) in [-1, 1].
+            mask: The same shape, of 0 and 1.
+
+        Returns:
+            Shape (n,), in [0, 1].
+        """
+        dice = self._forward(self._tensor(image), self._tensor(mask))
+        return dice.double().cpu().numpy()
+
+    def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        return self.reg_net(torch.cat([image, mask], dim=1))
+
+    def _tensor(self, slices: NDArray) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(slices, np.float32))[:, None]
+        return tensor.to(self.device, memory_format=torch.channels_last)
+
+    def _network(self, network: nn.Module, file: str) -> Any:
+        try:
+            network.load_state_dict(self.bundle.weights(file))
+        except RuntimeError as error:
+            raise BundleError(f"The weights {file} of the model {self.bundle.name} do not fit its networks.") from error
+        return network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+
+    def _report(self, case: Case, scores: list[SliceScore], window: Window, windowed: WindowedCase) -> QualityReport:
+        statuses = {score.status for score in scores}
+        flags = list(case.flags)
+        flags += [] if self.bundle.target.matches(case.terminology_code, case.segment) else ["model_unmatched"]
+        flags += ["gaps"] if Status.GAP in statuses else []
+        flags += ["partly_scored"] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
+        return QualityReport(
+            model=ModelIdentity(self.bundle.name, self.bundle.version, self.bundle.sha256),
+            case=CaseDescription(
+                case.image_name,
+                case.segmentation_name,
+                case.segment,
+                AXIS_NAMES[case.axis],
+                case.spacing_mm,
+                case.n_slices,
+            ),
+            volume=self._volume_score(scores),
+            slices=tuple(scores),
+            provenance=Provenance(
+                __version__,
+                datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                {
+                    "estimator": self.bundle.quality["estimator"],
+                    "window": {
+                        "centre_mm": list(window.centre_mm),
+                        "size": window.size,
+                        "spacing_mm": window.spacing_mm,
+                    },
+                    "intensity_range": list(windowed.intensity_range),
+                },
+            ),
+            flags=tuple(flags),
+        )
+
+    def _volume_score(self, scores: list[SliceScore]) -> VolumeScore:
+        dice = volume_dice(scores)
+        if dice is None:
+            return VolumeScore(None, None, None)
+        low, high = interval(self.bundle.quality["calibration"]["volume"], dice)
+        return VolumeScore(dice, low, high)
+
+
+class RecRegEstimator(DirectEstimator):
+    """REG-Net on the difference between the image and its reconstruction by REC-Net (arXiv 1903.08773)."""
+
+    def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
+        super().__init__(bundle, device)
+        self.rec_net = self._network(RecNet(**bundle.quality["networks"]["rec_net"]), "models/rec_net.pt")
+
+    def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
+        return self.reg_net(torch.cat([difference(image, mask, self.rec_net), mask], dim=1))
+
+    @torch.inference_mode()
+    def difference_image(self, case: Case, report: QualityReport, *, batch_size: int = 8) -> sitk.Image:
+        """The absolute difference |I - R| in [0, 2] on the grid of the report's window: where the image and the mask
+        disagree.
+
+        Args:
+            case: The case of the report.
+            report: A report of this model.
+            batch_size: Slices that go through REC-Net together.
+        """
+        window, intensity_range = _window_of(report)
+        windowed = extract(case, window, intensity_range=intensity_range)
+        result = np.zeros(windowed.image.shape, np.float32)
+        for first in range(0, len(result), batch_size):
+            part = slice(first, first + batch_size)
+            image, mask = self._tensor(windowed.image[part]), self._tensor(windowed.mask[part])
+            result[part] = difference(image, mask, self.rec_net).abs()[:, 0].cpu().numpy()
+        volume = sitk.GetImageFromArray(result)
+        volume.CopyInformation(window_grid(case, window))
+        return volume
+
+
+class _SliceScorer:
+    """Scores slices of one prepared case."""
+
+    def __init__(
+        self,
+        estimator: DirectEstimator,
+        case: Case,
+        extents: SliceExtents,
+        window: Window,
+        windowed: WindowedCase,
+    ) -> None:
+        self.estimator = estimator
+        self.windowed = windowed
+        self.counts = extents.counts
+        self.area = extents.counts * case.pixel_area_mm2
+        self.outside = reaches_outside(case, extents, window)
+        self.row_of = {int(index): row for row, index in enumerate(windowed.indices)}
+        drawn = np.flatnonzero(extents.counts)
+        self.first, self.last = (int(drawn[0]), int(drawn[-1])) if len(drawn) else (0, -1)
+        self.median_area = float(np.median(self.area[drawn])) if len(drawn) else 0.0
+
+    def score(self, indices: Iterable[int]) -> list[SliceScore]:
+        """The scores of these slices, in their order."""
+        indices = list(indices)
+        rows = [self.row_of[i] for i in indices if self.counts[i] and not self.outside[i]]
+        seen = [row for row in rows if self.windowed.mask[row].any()]
+        dice: dict[int, float] = {}
+        familiar: dict[int, bool] = {}
+        if seen:
+            image, mask = self.windowed.image[seen], self.windowed.mask[seen]
+            known = is_familiar(self.estimator.bundle.quality["familiarity"], image)
+            familiar = dict(zip(seen, known.tolist(), strict=True))
+            dice = dict(zip(seen, self.estimator.predict(image, mask).tolist(), strict=True))
+        return [self._one(i, dice.get(self.row_of[i]), familiar.get(self.row_of[i], False)) for i in indices]
+
+    def with_status_of_empty(self, score: SliceScore) -> SliceScore:
+        """An earlier score whose slice did not change, with ``empty`` or ``gap`` as the neighbours are now."""
+        return self._one(score.index, None, False) if not self.counts[score.index] else score
+
+    def _one(self, index: int, dice: float | None, familiar: bool) -> SliceScore:
+        area = float(self.area[index])
+        if not self.counts[index]:
+            inside = self.first < index < self.last
+            status = Status.GAP if inside else Status.EMPTY
+            return SliceScore(index, status, None, None, None, area, () if inside else self._beyond_the_end(index))
+        if self.outside[index]:
+            return SliceScore(index, Status.OUT_OF_WINDOW, None, None, None, area)
+        if dice is None:
+            return SliceScore(index, Status.UNFAMILIAR, None, None, None, area, ("too_small",))
+        if not familiar:
+            return SliceScore(index, Status.UNFAMILIAR, None, None, None, area, ("image",))
+        low, high = interval(self.estimator.bundle.quality["calibration"]["slice"], dice)
+        return SliceScore(index, Status.SCORED, dice, low, high, area)
+
+    def _beyond_the_end(self, index: int) -> tuple[str, ...]:
+        for end, neighbour in ((self.first, self.first - 1), (self.last, self.last + 1)):
+            if index == neighbour and end >= 0 and self.area[end] >= _GOES_ON_ABOVE * self.median_area > 0:
+                return ("check",)
+        return ()
+
+
+def volume_dice(scores: Iterable[SliceScore]) -> float | None:
+    """Dice of the volume from its slices, weighted by area.
+
+    A gap counts as a slice of Dice 0 with half the area of its drawn neighbours: the reference has area there and the
+    candidate none, so it weighs half as much as where both have it. ``None`` where no slice is scored.
+    """
+    scores = sorted(scores, key=lambda score: score.index)
+    scored = [score for score in scores if score.dice is not None]
+    if not scored:
+        return None
+    drawn = [(score.index, score.area_mm2) for score in scores if score.area_mm2 > 0]
+    gaps = [score.index for score in scores if score.status is Status.GAP]
+    positions, areas = zip(*drawn, strict=True)
+    missed = 0.5 * float(np.interp(gaps, positions, areas).sum()) if gaps else 0.0
+    weight = sum(score.area_mm2 for score in scored)
+    return sum(score.dice * score.area_mm2 for score in scored if score.dice is not None) / (weight + missed)
+
+
+def _window_of(report: QualityReport) -> tuple[Window, tuple[float, float]]:
+    """The window and the intensity range that a report was made with."""
+    try:
+        stored = report.provenance.parameters["window"]
+        x, y, z = (float(value) for value in stored["centre_mm"])
+        low, high = (float(value) for value in report.provenance.parameters["intensity_range"])
+        return Window((x, y, z), int(stored["size"]), float(stored["spacing_mm"])), (low, high)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError("The report does not say which window it was made with: assess the case again.") from error

@@ -1,0 +1,125 @@
+"""How long assessing takes, beside the bare networks and the bare imports, in one run.
+
+Run: ``python Testing/Benchmarks/assess_speed.py``. Times are medians; the ratios are what to compare across machines.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from SegQualityQCLib.demo import demo_case
+
+from SegQualityQCLib.case import Case
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.window import extract, slice_extents, window_around_mask
+
+_LARGE = (512, 512, 300)
+
+
+def median_ms(work: Callable[[], object], repeats: int) -> float:
+    """Median duration of ``work`` in milliseconds, after one run that does not count."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def large_case() -> Case:
+    """The demo heart blown up to 512 x 512 x 300 voxels of 0.7 x 0.7 x 1 mm, drawn on every slice."""
+    demo = demo_case()
+    spacing = (0.7, 0.7, 1.0)
+    grid = sitk.Image(_LARGE, sitk.sitkInt16)
+    grid.SetSpacing(spacing)
+    middle = demo.image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in demo.image.GetSize()])
+    grid.SetOrigin([m - (n - 1) / 2 * s for m, n, s in zip(middle, _LARGE, spacing, strict=True)])
+    squeeze = sitk.AffineTransform(3)
+    squeeze.SetMatrix([1, 0, 0, 0, 1, 0, 0, 0, 0.2])
+    squeeze.SetCenter(middle)
+    image = sitk.Resample(demo.image, grid, squeeze, sitk.sitkLinear, 0.0, sitk.sitkInt16)
+    mask = sitk.Resample(demo.mask, grid, squeeze, sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    return Case.from_images(image, mask, label=1, axis="k", segment="myocardium")
+
+
+def compare(name: str, case: Case, repeats: int, goal: float) -> None:
+    """Print the time of an assessment beside that of the networks on the same prepared tensors."""
+    estimator = load_estimator(None, "cpu")
+    extents = slice_extents(case)
+    shape = estimator.bundle.quality["window"]
+    window = window_around_mask(case, extents, size=shape["size"], spacing_mm=shape["spacing_mm"])
+    windowed = extract(case, window)
+    drawn = np.flatnonzero(windowed.mask.any(axis=(1, 2)))
+    batches = [drawn[first : first + 8] for first in range(0, len(drawn), 8)]
+
+    def networks() -> None:
+        for rows in batches:
+            estimator.predict(windowed.image[rows], windowed.mask[rows])
+
+    whole, bare = median_ms(lambda: estimator.assess(case), repeats), median_ms(networks, repeats)
+    print(f"{name}: assess {whole:.0f} ms, bare networks {bare:.0f} ms, ratio {whole / bare:.2f} (goal at most {goal})")
+    report = estimator.assess(case)
+    target = int(drawn[len(drawn) // 2])
+    once = median_ms(lambda: estimator.rescore(case, report, [target]), repeats)
+    print(f"{name}: re-scoring one slice {once:.0f} ms (goal under 50 ms)")
+
+
+def print_peak_memory() -> None:
+    """Print the peak memory of a process that assesses the large case above that of the bare imports."""
+    folder = Path(tempfile.mkdtemp())
+    case = large_case()
+    sitk.WriteImage(case.image, str(folder / "image.mha"))
+    sitk.WriteImage(case.mask, str(folder / "mask.mha"))
+    peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    assess = (
+        "from SegQualityQCLib.estimator import load_estimator\n"
+        "from SegQualityQCLib.reading import read_cases\n"
+        f"cases = read_cases({str(folder / 'image.mha')!r}, {str(folder / 'mask.mha')!r}, axis='k')\n"
+        "load_estimator(None, 'cpu').assess(cases[0])\n"
+    )
+    used = [
+        int(subprocess.run([sys.executable, "-c", code + peak], capture_output=True, text=True, check=True).stdout)
+        for code in ("import torch, SimpleITK\n", assess)
+    ]
+    print(f"512x512x300: peak memory {(used[1] - used[0]) / 1024:.0f} MB above the imports (goal under 400 MB)")
+
+
+def print_cold_start() -> None:
+    """Print the time of the whole command beside that of importing torch and SimpleITK."""
+    folder = Path(tempfile.mkdtemp())
+    case = demo_case()
+    sitk.WriteImage(case.image, str(folder / "image.nii.gz"))
+    sitk.WriteImage(case.mask, str(folder / "mask.nii.gz"))
+    command = [str(Path(sys.executable).with_name("segquality")), "assess"]
+    command += [str(folder / "image.nii.gz"), str(folder / "mask.nii.gz"), "--quiet"]
+    imports = [sys.executable, "-c", "import torch, SimpleITK"]
+    pairs = []
+    for _ in range(6):
+        pairs.append([process_ms(command), process_ms(imports)])
+    whole, bare = (statistics.median(column) for column in zip(*pairs[1:], strict=True))
+    print(f"cold: segquality assess {whole:.0f} ms, imports {bare:.0f} ms, ratio {whole / bare:.2f} (goal at most 1.5)")
+
+
+def process_ms(command: list[str]) -> float:
+    """Duration of one process in milliseconds."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return 1000 * (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    compare("10 slices", demo_case(), 20, 1.3)
+    compare("512x512x300", large_case(), 3, 2)
+    print_peak_memory()
+    print_cold_start()

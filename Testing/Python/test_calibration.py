@@ -1,0 +1,63 @@
+"""Intervals hold the share of true values that they promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from SegQualityQCLib.calibration import check_table, fit_table, interval
+
+
+def simulated(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions whose error shrinks towards a Dice of 1, as that of networks does."""
+    rng = np.random.default_rng(seed)
+    predicted = rng.uniform(0, 1, n)
+    true = predicted + rng.normal(0, 0.02 + 0.1 * (1 - predicted))
+    return predicted, true.clip(0, 1)
+
+
+def test_nine_of_ten_new_values_lie_in_the_interval_over_the_whole_range_of_dice():
+    table = fit_table(*simulated(2000, 0))
+    predicted, true = simulated(20000, 1)
+    bounds = np.array([interval(table, dice) for dice in predicted])
+    held = (bounds[:, 0] <= true) & (true <= bounds[:, 1])
+    assert 0.88 <= held.mean() <= 0.92
+    for low in (0.0, 0.25, 0.5, 0.75):
+        part = (predicted >= low) & (predicted < low + 0.25)
+        assert 0.86 <= held[part].mean() <= 0.94
+
+
+def test_intervals_are_narrow_where_the_errors_are_small():
+    table = fit_table(*simulated(2000, 0))
+    width = [np.ptp(interval(table, dice)) for dice in (0.3, 0.95)]
+    assert width[1] < width[0] / 2
+
+
+def test_few_cases_give_few_bins():
+    assert len(fit_table(*simulated(50, 0))["edges"]) == 2
+
+
+@given(st.integers(1, 300), st.integers(0, 5), st.floats(0, 1))
+def test_an_interval_always_holds_its_prediction_and_stays_within_0_and_1(n, seed, dice):
+    table = fit_table(*simulated(n, seed))
+    check_table(table)
+    low, high = interval(table, dice)
+    assert 0 <= low <= dice <= high <= 1
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"edges": [0, 1], "low": [0.1], "high": [0.1]},
+        {"edges": [0, 1], "low": [-0.1, 0], "high": [0.1]},
+        {"edges": [1, 0], "low": [-0.1], "high": [0.1]},
+        {"edges": [0, float("nan")], "low": [-0.1], "high": [0.1]},
+        {"edges": [0, "1"], "low": [-0.1], "high": [0.1]},
+        {"edges": [], "low": [], "high": []},
+    ],
+)
+def test_a_wrong_table_is_refused(table):
+    with pytest.raises(ValueError):
+        check_table(table)

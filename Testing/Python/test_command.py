@@ -1,0 +1,174 @@
+"""The command segquality, run as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from SegQualityQCLib.demo import demo_images
+
+from SegQualityQCLib.bundle import find_bundle
+
+
+def segquality(*arguments: object, **options) -> subprocess.CompletedProcess:
+    command = [str(Path(sys.executable).with_name("segquality")), *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    image, labels = demo_images()
+    sitk.WriteImage(image, str(folder / "image.nii.gz"))
+    sitk.WriteImage(labels, str(folder / "labels.nii.gz"))
+    return folder
+
+
+def written(folder: Path, name: str, image: sitk.Image) -> Path:
+    sitk.WriteImage(image, str(folder / name))
+    return folder / name
+
+
+def test_assess_prints_the_worst_slice_first_and_a_line_for_the_volume(files):
+    run = segquality("assess", files / "image.nii.gz", files / "labels.nii.gz", "--label", 2)
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    dices = [float(cells[2]) for line in lines if len(cells := line.split("│")) > 4 and _is_number(cells[2])]
+    assert len(dices) >= 3 and dices == sorted(dices)
+    assert any(line.startswith("Volume: predicted Dice") for line in lines)
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().replace(".", "", 1).isdigit()
+
+
+def test_assess_writes_json_after_the_schema_and_csv(files, tmp_path, repository):
+    out, table = tmp_path / "r.json", tmp_path / "r.csv"
+    run = segquality(
+        "assess",
+        files / "image.nii.gz",
+        files / "labels.nii.gz",
+        "--label",
+        2,
+        "--json",
+        out,
+        "--csv",
+        table,
+        "--quiet",
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    content = json.loads(out.read_text(encoding="utf-8"))
+    jsonschema.validate(content, json.loads((repository / "docs" / "report.schema.json").read_text(encoding="utf-8")))
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert [int(row["index"]) for row in rows] == [entry["index"] for entry in content["slices"]]
+
+
+def test_without_a_choice_every_label_is_scored_under_its_own_name(tmp_path):
+    image, labels = demo_images()
+    array = sitk.GetArrayFromImage(labels)
+    array[(array == 2) & (np.indices(array.shape)[2] % 2 == 0)] = 7
+    both = sitk.GetImageFromArray(array)
+    both.CopyInformation(labels)
+    out = tmp_path / "r.json"
+    run = segquality(
+        "assess", written(tmp_path, "i.nrrd", image), written(tmp_path, "s.nrrd", both), "--json", out, "--quiet"
+    )
+    assert run.returncode == 0, run.stderr
+    names = {report["case"]["segment"] for report in json.loads(out.read_text(encoding="utf-8"))}
+    assert {"label 2", "label 7"} <= names
+
+
+def test_fail_below_ends_with_3_only_where_it_is_undercut(files):
+    arguments = ("assess", files / "image.nii.gz", files / "labels.nii.gz", "--label", 2, "--quiet", "--fail-below")
+    assert segquality(*arguments, 0.01).returncode == 0
+    assert segquality(*arguments, 0.999).returncode == 3
+
+
+def bad_inputs(folder: Path) -> dict[str, list[object]]:
+    """Command lines that must be answered with one sentence."""
+    image, labels = demo_images()
+    good_image, good_labels = written(folder, "i.nrrd", image), written(folder, "s.nrrd", labels)
+    far = sitk.Image(labels)
+    far.SetOrigin([1e4, 1e4, 1e4])
+    broken = folder / "broken.nii.gz"
+    broken.write_bytes(good_image.read_bytes()[:1000])
+    nan = sitk.GetArrayFromImage(sitk.Cast(image, sitk.sitkFloat32))
+    nan[0, 0, 0] = np.nan
+    rgb = sitk.Compose([sitk.Cast(image, sitk.sitkUInt8)] * 3)
+    four = sitk.JoinSeries([image, image])
+    probability = sitk.Cast(labels, sitk.sitkFloat32) * 0.25
+    half = sitk.Cast(labels, sitk.sitkFloat32) * 1.3
+    model = shutil.copytree(find_bundle("acdc-lv-myocardium"), folder / "model")
+    (model / "models" / "reg_net.pt").write_bytes(b"0")
+    return {
+        "missing image": [folder / "no.nrrd", good_labels],
+        "missing segmentation": [good_image, folder / "no.nrrd"],
+        "unreadable image": [broken, good_labels],
+        "no overlap": [good_image, written(folder, "far.nrrd", far), "--label", 2],
+        "no such label": [good_image, good_labels, "--label", 99],
+        "no such segment": [good_image, good_labels, "--segment", "spleen"],
+        "empty segmentation": [good_image, written(folder, "empty.nrrd", labels * 0)],
+        "zero image": [written(folder, "zero.nrrd", image * 0), good_labels, "--label", 2],
+        "NaN image": [written(folder, "nan.nrrd", sitk.GetImageFromArray(nan)), good_labels, "--label", 2],
+        "colour image": [written(folder, "rgb.nrrd", rgb), good_labels, "--label", 2],
+        "4-D image": [written(folder, "four.nrrd", four), good_labels, "--label", 2],
+        "probability map": [good_image, written(folder, "p.nrrd", probability)],
+        "labels that are no integers": [good_image, written(folder, "half.nrrd", half)],
+        "damaged model": [good_image, good_labels, "--label", 2, "--model", model],
+        "unknown model": [good_image, good_labels, "--label", 2, "--model", "none"],
+        "unknown axis": [good_image, good_labels, "--label", 2, "--axis", "x"],
+        "unknown device": [good_image, good_labels, "--label", 2, "--device", "abacus"],
+        "folder that is not there": [good_image, good_labels, "--label", 2, "--json", folder / "no" / "r.json"],
+    }
+
+
+def test_bad_input_gets_one_sentence_and_exit_2_and_writes_nothing(tmp_path):
+    for what, arguments in bad_inputs(tmp_path).items():
+        out = tmp_path / "out.csv"
+        run = segquality("assess", *arguments, "--csv", out)
+        assert run.returncode == 2, (what, run.stdout, run.stderr)
+        assert run.stderr.startswith("Error: ") and len(run.stderr.strip().splitlines()) == 1, (what, run.stderr)
+        assert run.stdout == "" and not out.exists(), what
+
+
+def test_demo_needs_neither_data_nor_network(tmp_path):
+    run = segquality("demo", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "Volume: predicted Dice" in run.stdout and "gap" in run.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_are_listed_and_verified(tmp_path):
+    listed = segquality("models")
+    assert listed.returncode == 0 and "acdc-lv-myocardium" in listed.stdout and "(default)" in listed.stdout
+    verified = segquality("models", "verify")
+    assert verified.returncode == 0 and "acdc-lv-myocardium: ok" in verified.stdout
+    model = shutil.copytree(find_bundle("acdc-lv-myocardium"), tmp_path / "model")
+    (model / "models" / "reg_net.pt").unlink()
+    refused = segquality("models", "verify", model)
+    assert refused.returncode == 2 and "reg_net.pt" in refused.stderr
+
+
+def test_importing_the_library_imports_neither_torch_nor_slicer():
+    code = "import sys, SegQualityQCLib; print(sorted({'torch', 'slicer', 'vtk', 'qt'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_the_core_can_be_imported_without_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import SegQualityQCLib.case, SegQualityQCLib.window, SegQualityQCLib.report, SegQualityQCLib.bundle\n"
+        "import SegQualityQCLib.estimator, SegQualityQCLib.demo, SegQualityQCLib.reading, SegQualityQCLib.calibration"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

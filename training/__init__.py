@@ -1,0 +1,1 @@
+"""Reproduces the networks on ACDC and the attack study; never installed with the extension."""

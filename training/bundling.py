@@ -1,0 +1,109 @@
+"""Writes a model bundle whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .configuration import Structure, Study
+from .reg_net import run_name
+
+LICENCE = "CC-BY-NC-SA-4.0"
+_LICENCE_TEXT = """The weights in this folder were trained on the ACDC data set (Bernard et al., IEEE TMI 37(11), 2018), which is
+licensed under CC BY-NC-SA 4.0. They are given under the same licence, Creative Commons
+Attribution-NonCommercial-ShareAlike 4.0 International (https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode):
+for non-commercial research only.
+"""
+NO_INTERVAL = {"edges": [0.0, 1.0], "low": [-1.0], "high": [1.0]}
+
+
+def bundle_name(study: Study, structure: Structure, kind: str) -> str:
+    """Name of a structure's bundle: the data set, the structure, and the method where it is not the paper's."""
+    dataset = study.name.split("-")[0]
+    return f"{dataset}-{structure.key}" + ("" if kind == "rec-reg" else f"-{kind}")
+
+
+def write_bundle(
+    folder: Path,
+    study: Study,
+    structure: Structure,
+    kind: str,
+    seed: int,
+    *,
+    version: str,
+    calibration: dict[str, Any],
+    familiarity: dict[str, Any],
+    evaluation: dict[str, Any],
+    card: str,
+) -> None:
+    """Write a bundle into a folder beside the target, then put it in the target's place."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for part in ("configs", "models", "docs"):
+        (partial / part).mkdir(parents=True)
+    files = {"models/reg_net.pt": study.folder / run_name(kind, structure, seed) / "reg_net.pt"}
+    networks: dict[str, Any] = {"reg_net": study.reg_network}
+    if kind == "rec-reg":
+        files["models/rec_net.pt"] = study.folder / f"rec-{structure.key}" / "rec_net.pt"
+        networks["rec_net"] = {"filters": list(study.rec_filters)}
+    for file, source in files.items():
+        shutil.copyfile(source, partial / file)
+    code, meaning = structure.snomed
+    metadata = {
+        "name": bundle_name(study, structure, kind),
+        "version": version,
+        "task": "Segmentation quality: Dice of each slice without a reference",
+        "description": f"Predicts the Dice of a candidate segmentation of the {structure.name}, slice by slice.",
+        "authors": "The SegQualityQC developers",
+        "license": LICENCE,
+        "copyright": "The SegQualityQC developers",
+        "network_data_format": {
+            "inputs": {
+                "image": {
+                    "type": "image",
+                    "format": "magnitude",
+                    "modality": study.data.modality,
+                    "num_channels": 1,
+                    "spatial_shape": [study.window_size, study.window_size],
+                    "dtype": "float32",
+                    "value_range": [-1, 1],
+                },
+                "mask": {
+                    "type": "image",
+                    "format": "segmentation",
+                    "num_channels": 1,
+                    "spatial_shape": [study.window_size, study.window_size],
+                    "dtype": "float32",
+                    "value_range": [0, 1],
+                },
+            },
+            "outputs": {"pred": {"type": "probabilities", "dtype": "float32", "value_range": [0, 1]}},
+        },
+        "quality": {
+            "schema": 1,
+            "estimator": kind,
+            "target": {
+                "name": structure.name,
+                "snomed": {"scheme": "SCT", "value": code, "meaning": meaning},
+                "aliases": list(structure.aliases),
+                "label": structure.label,
+            },
+            "modality": study.data.modality,
+            "window": {"size": study.window_size, "spacing_mm": study.window_spacing_mm},
+            "intensity": {"rule": "percentile", "low": 0.5, "high": 99.5},
+            "networks": networks,
+            "calibration": calibration,
+            "familiarity": familiarity,
+            "evaluation": evaluation,
+            "weights": {file: hashlib.sha256((partial / file).read_bytes()).hexdigest() for file in sorted(files)},
+        },
+    }
+    text = json.dumps(metadata, indent=1, allow_nan=False) + "\n"
+    (partial / "configs" / "metadata.json").write_text(text, encoding="utf-8")
+    (partial / "docs" / "README.md").write_text(card, encoding="utf-8")
+    (partial / "LICENSE").write_text(_LICENCE_TEXT, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)

@@ -1,0 +1,95 @@
+"""Stage 5: fit the intervals and the familiarity check on validation patients."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from SegQualityQCLib.bundle import ModelBundle
+from SegQualityQCLib.calibration import COVERAGE, fit_table
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.familiarity import fit_familiarity
+
+from .bundling import NO_INTERVAL, bundle_name, write_bundle
+from .configuration import Structure, Study, stage_arguments
+from .scoring import NET, Scores, balanced, score_patients
+from .windows import Windows, crop
+
+UNKNOWN = {"slice": NO_INTERVAL, "volume": NO_INTERVAL, "coverage": COVERAGE}
+
+
+def calibrate(study: Study, structure: Structure, kind: str, seed: int) -> None:
+    """Write calibration.json with the tables and the familiarity statistics of a model."""
+    folder = study.folder / "calibration"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{bundle_name(study, structure, kind)}-seed{seed}"
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    familiarity = fit_familiarity(*(_crops(study, structure, split[part]) for part in ("train", "validation")))
+    provisional = folder / name
+    # Everything counts as familiar while the residuals are measured.
+    everything = {**familiarity, "threshold": 1e9}
+    write_bundle(
+        provisional,
+        study,
+        structure,
+        kind,
+        seed,
+        version="0.0.0",
+        calibration=UNKNOWN,
+        familiarity=everything,
+        evaluation={},
+        card="A model whose intervals are not known yet.\n",
+    )
+    estimator = load_estimator(ModelBundle.load(provisional), "cpu")
+    scores = score_patients(study, structure, estimator, split["validation"])
+    scores.write(folder / f"{name}-validation.npz")
+    tables = {"coverage": COVERAGE, "slice": _slice_table(scores, study.split_seed), "volume": _volume_table(scores)}
+    _write(folder / f"{name}.json", {"calibration": tables, "familiarity": familiarity})
+    print(name, "slice table", tables["slice"])
+
+
+def _slice_table(scores: Scores, seed: int) -> dict[str, list[float]]:
+    """Fitted on equal shares of U-net candidates and perturbed masks, each balanced over the bins of Dice."""
+    nets = balanced(scores, scores.kind == NET, 1000, seed)
+    perturbed = balanced(scores, scores.kind != NET, 1000, seed)
+    places = np.concatenate([nets, perturbed])
+    return _rounded(fit_table(scores.predicted[places], scores.true[places]))
+
+
+def _volume_table(scores: Scores) -> dict[str, list[float]]:
+    return _rounded(fit_table(scores.volume_predicted, scores.volume_true, bins=5))
+
+
+def _rounded(table: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {key: np.round(values, 5).tolist() for key, values in table.items()}
+
+
+def _crops(study: Study, structure: Structure, patients: list[str]) -> NDArray[np.float32]:
+    """The slices of these patients as the networks see them, where the structure is drawn."""
+    windows = Windows.read(study.folder / "windows.npz")
+    mask = windows.labels == structure.label
+    rows = windows.rows_of(patients)
+    rows = rows[mask[rows].any(axis=(1, 2))]
+    image, _ = crop(
+        torch.from_numpy(windows.image[rows]),
+        torch.from_numpy(mask[rows][:, None]),
+        torch.from_numpy(windows.centroids(mask)[rows]),
+        study.window_size,
+        None,
+    )
+    return image[:, 0].numpy()
+
+
+def _write(path: Path, content: dict) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
+    calibrate(arguments.study, arguments.study.structure(arguments.structure), arguments.kind, arguments.seed)

@@ -1,0 +1,126 @@
+"""Stage 2: U-nets of several sizes and ages draw the candidates whose quality is to be predicted."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from monai.losses import DiceCELoss
+from monai.networks.nets import UNet
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from .configuration import Fit, Study, stage_arguments
+from .fitting import fit, one_cycle
+from .windows import Augmentation, Windows, crop
+
+
+class CandidateTraining(lightning.LightningModule):
+    """A multi-class U-net, so that one training serves all structures; batches are row numbers of the windows."""
+
+    def __init__(self, study: Study, windows: Windows, depth: int, filters: int) -> None:
+        super().__init__()
+        self.study = study
+        self.image = torch.from_numpy(windows.image)
+        self.labels = torch.from_numpy(windows.labels)
+        self.centre = torch.full((2,), (windows.image.shape[1] - 1) / 2)
+        classes = int(windows.labels.max()) + 1
+        channels = [filters * 2**level for level in range(depth)]
+        self.network = UNet(2, 1, classes, channels=channels, strides=[2] * (depth - 1)).to(
+            memory_format=torch.channels_last
+        )
+        self.loss = DiceCELoss(to_onehot_y=True, softmax=True)
+
+    def training_step(self, batch: list[Tensor]) -> Tensor:
+        """Dice and cross-entropy against the reference."""
+        rows = batch[0].cpu()
+        image, labels = crop(
+            self.image[rows],
+            self.labels[rows][:, None],
+            self.centre.expand(len(rows), 2),
+            self.study.window_size,
+            Augmentation(rotation=20.0),
+        )
+        loss = self.loss(self.network(image.to(self.device, memory_format=torch.channels_last)), labels.to(self.device))
+        self.log("train_loss", loss, on_epoch=True, on_step=False, prog_bar=True)
+        return loss
+
+    @torch.inference_mode()
+    def draw(self, batch_size: int) -> np.ndarray:
+        """The labels this net draws on every window, shape (n, side, side), uint8."""
+        self.eval()
+        drawn = np.zeros(self.labels.shape, np.uint8)
+        for first in range(0, len(drawn), batch_size):
+            part = self.image[first : first + batch_size, None].float()
+            logits = self.network(part.to(self.device, memory_format=torch.channels_last))
+            drawn[first : first + batch_size] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+        self.train()
+        return drawn
+
+    def configure_optimizers(self) -> dict:
+        """Adam, one-cycle."""
+        settings = self.study.candidate_nets
+        return one_cycle(self, Fit(settings.readouts[-1], settings.learning_rate))
+
+
+class ReadOut(Callback):
+    """After the epochs named in the configuration, keeps what the net draws."""
+
+    def __init__(self, study: Study, stem: str) -> None:
+        self.readouts = study.candidate_nets.readouts
+        self.folder = study.folder / "candidates"
+        self.stem = stem
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: CandidateTraining) -> None:
+        """Draw on every window where this epoch is one to read out."""
+        epoch = trainer.current_epoch + 1
+        path = candidate_file(self.folder, self.stem, epoch)
+        if epoch in self.readouts and trainer.is_global_zero:
+            partial = path.with_suffix(".partial.npz")
+            np.savez_compressed(partial, labels=module.draw(64))
+            partial.replace(path)
+
+
+def candidate_file(folder: Path, stem: str, epoch: int) -> Path:
+    """Where the candidates of a net at an epoch are kept."""
+    return folder / f"{stem}-epoch{epoch:03d}.npz"
+
+
+def candidate_files(study: Study) -> list[Path]:
+    """The candidate files of all nets and epochs of a study, in a fixed order."""
+    settings = study.candidate_nets
+    return [
+        candidate_file(study.folder / "candidates", f"depth{depth}-filters{filters}", epoch)
+        for depth, filters, epoch in product(settings.depths, settings.filters, settings.readouts)
+    ]
+
+
+def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "1") -> None:
+    """Train one U-net on the training patients and keep its read-outs on all patients."""
+    torch.manual_seed(study.seeds[0] + 1000 * depth + filters)
+    windows = Windows.read(study.folder / "windows.npz")
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    rows = torch.from_numpy(windows.rows_of(split["train"]))
+    settings = study.candidate_nets
+    stem = f"depth{depth}-filters{filters}"
+    (study.folder / "candidates").mkdir(parents=True, exist_ok=True)
+    fit(
+        CandidateTraining(study, windows, depth, filters),
+        DataLoader(TensorDataset(rows), settings.batch_size, shuffle=True),
+        None,
+        folder=study.folder / "candidates" / stem,
+        epochs=settings.readouts[-1],
+        precision=study.precision,
+        devices=devices,
+        callbacks=(ReadOut(study, stem),),
+    )
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, depth=int, filters=int)
+    train_candidate_net(arguments.study, arguments.depth, arguments.filters, arguments.devices)

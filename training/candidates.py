@@ -1,0 +1,101 @@
+"""The pool of candidate masks with their Dice, and samples of it that are balanced over ten bins of Dice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from SegQualityQCLib.errors import InputError
+
+from .candidate_nets import candidate_files
+from .configuration import Structure, Study
+from .perturbations import ALL_KINDS, read_perturbed
+from .windows import Windows
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates of one structure.
+
+    Attributes:
+        masks: Shape (sources, n, side, side), bool.
+        dice: Dice with the reference, shape (sources, n); NaN where the candidate is empty or absent.
+        centres: Centre (y, x) of the candidate in its volume, where the window lies in the clinic, (sources, n, 2).
+    """
+
+    masks: NDArray[np.bool_]
+    dice: NDArray[np.float32]
+    centres: NDArray[np.float64]
+
+    def draw(self, rows: NDArray[np.int64], count: int, rng: Generator, *, repeat: bool) -> NDArray[np.int64]:
+        """Draw (source, row) pairs of these rows, the same number from each of ten equal bins of Dice.
+
+        Args:
+            rows: Slices to draw from.
+            count: Pairs in all; fewer come back where bins run out and ``repeat`` is off.
+            rng: Source of chance.
+            repeat: Draw a candidate more than once where a bin holds too few.
+
+        Returns:
+            Shape (m, 2), in random order.
+
+        Raises:
+            InputError: A bin is empty.
+        """
+        dice = self.dice[:, rows]
+        bins = np.minimum((dice * BINS).astype(np.float32), BINS - 1)
+        chosen = []
+        for number in range(BINS):
+            pairs = np.argwhere((bins >= number) & (bins < number + 1))
+            if len(pairs) == 0:
+                raise InputError(
+                    f"No candidate has a Dice between {number / BINS:g} and {(number + 1) / BINS:g}: train the U-nets "
+                    "with other read-outs, or add perturbed masks."
+                )
+            wanted = count // BINS
+            replace = repeat and len(pairs) < wanted
+            chosen.append(pairs[rng.choice(len(pairs), wanted if replace else min(wanted, len(pairs)), replace)])
+        drawn = np.concatenate(chosen)
+        drawn[:, 1] = rows[drawn[:, 1]]
+        return rng.permutation(drawn)
+
+
+def net_pool(study: Study, structure: Structure, windows: Windows) -> Pool:
+    """The candidates that the U-nets drew."""
+    masks = np.zeros((len(candidate_files(study)), *windows.labels.shape), bool)
+    for source, path in enumerate(candidate_files(study)):
+        if not path.is_file():
+            raise InputError(f"The candidates {path.name} have not been made: run training.candidate_nets first.")
+        with np.load(path) as stored:
+            masks[source] = stored["labels"] == structure.label
+    reference = windows.labels == structure.label
+    centres = np.stack([windows.centroids(drawn) for drawn in masks])
+    return Pool(masks, _dice(masks, reference), centres)
+
+
+def perturbed_pool(study: Study, structure: Structure, windows: Windows, without: str | None = None) -> Pool:
+    """The perturbed reference masks, leaving out one kind if asked for."""
+    masks, kinds = read_perturbed(study, structure)
+    reference = windows.labels == structure.label
+    dice = _dice(masks, reference)
+    dice[kinds < 0] = np.nan
+    if without is not None:
+        dice[kinds == ALL_KINDS.index(without)] = np.nan
+    centres = np.broadcast_to(windows.centroids(reference), (len(masks), len(reference), 2))
+    return Pool(masks, dice, centres)
+
+
+def _dice(masks: NDArray[np.bool_], reference: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Dice of each mask with the reference of its slice; NaN where the mask is empty."""
+    size = reference.sum(axis=(1, 2))
+    dice = np.full(masks.shape[:2], np.nan, np.float32)
+    for source, drawn in enumerate(masks):
+        area = drawn.sum(axis=(1, 2))
+        overlap = (drawn & reference).sum(axis=(1, 2))
+        dice[source] = np.where(area > 0, 2 * overlap / np.maximum(area + size, 1), np.nan)
+    return dice

@@ -1,0 +1,190 @@
+"""The configuration of a study: one YAML file, checked when it is read."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from SegQualityQCLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A structure that models are trained for.
+
+    Attributes:
+        key: Short name, used in file and bundle names.
+        label: Its value in the reference labelmaps.
+        name: Name in words.
+        snomed: SNOMED-CT code, meaning.
+        aliases: Names that segments of it go by.
+        warm_start: Key of the structure whose networks its own start from; ``None`` starts from random weights.
+    """
+
+    key: str
+    label: int
+    name: str
+    snomed: tuple[str, str]
+    aliases: tuple[str, ...] = ()
+    warm_start: str | None = None
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where the patients are: ``layout`` is ``acdc`` or ``nnunet``; ``root`` a folder or an environment variable."""
+
+    layout: str
+    root: str
+    modality: str = "MR"
+    patients: int | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a network is trained: epochs, peak learning rate of the one-cycle schedule, batch size.
+
+    ``averaging`` is the decay of the exponential moving average of the weights; 0 keeps the last weights.
+    """
+
+    epochs: int
+    learning_rate: float
+    batch_size: int = 16
+    averaging: float = 0.0
+    warm_epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class CandidateNets:
+    """The U-nets that draw candidates: depth x first filters, read out after these epochs."""
+
+    depths: tuple[int, ...]
+    filters: tuple[int, ...]
+    readouts: tuple[int, ...]
+    learning_rate: float = 2e-3
+    batch_size: int = 16
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How slices are drawn for REG-Net: ten equal bins of Dice.
+
+    Attributes:
+        train: Slices of an epoch.
+        validation: Validation slices, drawn once.
+        test: Test slices, drawn once.
+        fresh: Draw the training slices anew each epoch (else once, as in the paper).
+        perturbed: Share of perturbed reference masks among the training slices (0 in the paper).
+        variants: Perturbed masks made of each reference slice.
+    """
+
+    train: int = 3200
+    validation: int = 1000
+    test: int = 1000
+    fresh: bool = True
+    perturbed: float = 0.5
+    variants: int = 16
+
+
+@dataclass(frozen=True)
+class Study:
+    """A whole study; see training/configs for examples."""
+
+    name: str
+    data: DataSource
+    structures: tuple[Structure, ...]
+    candidate_nets: CandidateNets
+    rec_net: Fit
+    reg_net: Fit
+    sampling: Sampling = field(default_factory=Sampling)
+    window_size: int = 144
+    window_spacing_mm: float = 1.5
+    margin: int = 32
+    rec_filters: tuple[int, ...] = (16, 32, 64, 128)
+    reg_network: dict[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    split_seed: int = 0
+    precision: str = "bf16-mixed"
+    runs: Path = Path("runs")
+
+    @property
+    def folder(self) -> Path:
+        """Where the study keeps what it makes."""
+        return self.runs / self.name
+
+    def structure(self, key: str) -> Structure:
+        """The structure with this key."""
+        for structure in self.structures:
+            if structure.key == key:
+                return structure
+        known = ", ".join(structure.key for structure in self.structures)
+        raise InputError(f"The study {self.name} has no structure {key!r}: it has {known}.")
+
+
+def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
+    """Read a study from its YAML file.
+
+    Args:
+        path: The file.
+        runs: Where runs are kept; by default the environment variable SEGQUALITY_RUNS, else ``runs``.
+
+    Raises:
+        InputError: A field is missing, unknown or of a wrong type; the message names it.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"The configuration {path} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"The configuration {path} is no table of settings.")
+    content["runs"] = Path(runs or os.environ.get("SEGQUALITY_RUNS", "runs"))
+    nested = {
+        "data": DataSource,
+        "candidate_nets": CandidateNets,
+        "rec_net": Fit,
+        "reg_net": Fit,
+        "sampling": Sampling,
+    }
+    for key, kind in nested.items():
+        if key in content:
+            content[key] = _build(kind, content[key], f"{path}: {key}")
+    content["structures"] = tuple(
+        _build(Structure, entry, f"{path}: structures") for entry in content.get("structures", ())
+    )
+    return _build(Study, content, str(path))
+
+
+def stage_arguments(description: str | None, **extra: type) -> argparse.Namespace:
+    """Parse the arguments that the stages share and a stage's own, and read the study into ``.study``.
+
+    Args:
+        description: What the stage does.
+        extra: Names and types of the stage's own arguments, each required.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", required=True, help="YAML file of the study")
+    parser.add_argument("--runs", help="folder of the runs; by default SEGQUALITY_RUNS, else runs")
+    parser.add_argument("--devices", default="1", help="number of GPUs, or of processes on a CPU")
+    for name, kind in extra.items():
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    arguments = parser.parse_args()
+    arguments.study = read_study(arguments.config, arguments.runs)
+    return arguments
+
+
+def _build(kind: type, content: Any, where: str) -> Any:
+    known = {entry.name for entry in fields(kind)}
+    if not isinstance(content, dict):
+        raise InputError(f"{where} is no table of settings.")
+    unknown = set(content) - known
+    if unknown:
+        raise InputError(f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}.")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}.") from error

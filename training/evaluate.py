@@ -1,0 +1,119 @@
+"""Stage 6: measure a calibrated model on the test patients, with patient-level bootstrap intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegQualityQCLib.bundle import ModelBundle
+from SegQualityQCLib.estimator import load_estimator
+
+from .bundling import bundle_name, write_bundle
+from .configuration import Structure, Study, stage_arguments
+from .scoring import NET, Scores, balanced, kind_name, score_patients
+
+_RESAMPLES = 1000
+
+
+def evaluate(study: Study, structure: Structure, kind: str, seed: int) -> None:
+    """Write the scores and the figures of a model on the test patients."""
+    name = f"{bundle_name(study, structure, kind)}-seed{seed}"
+    calibrated = json.loads((study.folder / "calibration" / f"{name}.json").read_text(encoding="utf-8"))
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    folder = study.folder / "evaluation"
+    folder.mkdir(parents=True, exist_ok=True)
+    provisional = folder / name
+    write_bundle(
+        provisional,
+        study,
+        structure,
+        kind,
+        seed,
+        version="0.0.0",
+        **calibrated,
+        evaluation={},
+        card="A model that is being evaluated.\n",
+    )
+    estimator = load_estimator(ModelBundle.load(provisional), "cpu")
+    scores = score_patients(study, structure, estimator, split["test"])
+    scores.write(folder / f"{name}.npz")
+    figures = measure(scores, study.sampling.test, study.split_seed)
+    partial = folder / f"{name}.partial"
+    partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / f"{name}.json")
+    print(json.dumps(figures, indent=1))
+
+
+def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
+    """All figures of the results page; each with its 95 % interval from resampling patients.
+
+    Slices are sampled evenly over ten bins of true Dice, as in the paper, once from the U-nets' candidates and once from
+    the perturbed masks.
+    """
+    figures: dict[str, Any] = {}
+    for part, chosen in (("nets", scores.kind == NET), ("perturbed", scores.kind != NET)):
+        places = balanced(scores, chosen, count, seed)
+        figures[part] = {
+            "slices": len(places),
+            "mae": _with_bootstrap(_mae, scores, places),
+            "sd": float(np.std(np.abs(scores.predicted[places] - scores.true[places]))),
+            "r": _with_bootstrap(_correlation, scores, places),
+            "coverage": _with_bootstrap(_coverage, scores, places),
+            "width": _with_bootstrap(_width, scores, places),
+        }
+    figures["mae_by_kind"] = {
+        kind_name(kind): float(np.nanmean(np.abs(scores.predicted - scores.true)[scores.kind == kind]))
+        for kind in np.unique(scores.kind).tolist()
+    }
+    figures["volume"] = {
+        "volumes": len(scores.volume_true),
+        "mae": float(np.abs(scores.volume_predicted - scores.volume_true).mean()),
+        "coverage": float(
+            ((scores.volume_low <= scores.volume_true) & (scores.volume_true <= scores.volume_high)).mean()
+        ),
+        "width": float((scores.volume_high - scores.volume_low).mean()),
+    }
+    figures["unfamiliar"] = float(scores.unfamiliar.mean())
+    return figures
+
+
+def _with_bootstrap(
+    measured: Callable[[Scores, NDArray[np.int64]], float], scores: Scores, places: NDArray[np.int64]
+) -> list[float]:
+    """A figure, and the ends of its 95 % interval over patients drawn with replacement."""
+    rng = np.random.default_rng(0)
+    patients = scores.patient[places]
+    members = {patient: places[patients == patient] for patient in np.unique(patients).tolist()}
+    names = list(members)
+    values = []
+    for _ in range(_RESAMPLES):
+        drawn = rng.choice(len(names), len(names))
+        values.append(measured(scores, np.concatenate([members[names[turn]] for turn in drawn])))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return [measured(scores, places), float(low), float(high)]
+
+
+def _mae(scores: Scores, places: NDArray[np.int64]) -> float:
+    return float(np.abs(scores.predicted[places] - scores.true[places]).mean())
+
+
+def _correlation(scores: Scores, places: NDArray[np.int64]) -> float:
+    return float(np.corrcoef(scores.predicted[places], scores.true[places])[0, 1])
+
+
+def _coverage(scores: Scores, places: NDArray[np.int64]) -> float:
+    true = scores.true[places]
+    return float(((scores.low[places] <= true) & (true <= scores.high[places])).mean())
+
+
+def _width(scores: Scores, places: NDArray[np.int64]) -> float:
+    return float((scores.high[places] - scores.low[places]).mean())
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
+    evaluate(arguments.study, arguments.study.structure(arguments.structure), arguments.kind, arguments.seed)

@@ -1,0 +1,108 @@
+"""Stage 7: export a model of each structure as a bundle, with its model card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from SegQualityQCLib.bundle import ModelBundle
+
+from .bundling import LICENCE, bundle_name, write_bundle
+from .configuration import Structure, Study, stage_arguments
+from .reg_net import KINDS
+
+
+def export(study: Study, structure: Structure, seed: int, version: str, target: Path) -> None:
+    """Write the bundle of a structure: of the methods that were evaluated, the one with the lowest error."""
+    kind, figures = best_kind(study, structure, seed)
+    name = bundle_name(study, structure, kind)
+    calibrated = json.loads((study.folder / "calibration" / f"{name}-seed{seed}.json").read_text(encoding="utf-8"))
+    target.mkdir(parents=True, exist_ok=True)
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    folder = target / bundle_name(study, structure, "rec-reg")
+    write_bundle(
+        folder,
+        study,
+        structure,
+        kind,
+        seed,
+        version=version,
+        **calibrated,
+        evaluation=summary(figures),
+        card=model_card(study, structure, kind, version, figures, split),
+    )
+    bundle = ModelBundle.load(folder)
+    print(f"{bundle.name} {bundle.version} ({kind}): {bundle.sha256}")
+
+
+def best_kind(study: Study, structure: Structure, seed: int) -> tuple[str, dict[str, Any]]:
+    """The evaluated method with the lowest error over U-net candidates and perturbed masks, and its figures."""
+    evaluated = {}
+    for kind in KINDS:
+        path = study.folder / "evaluation" / f"{bundle_name(study, structure, kind)}-seed{seed}.json"
+        if path.is_file():
+            evaluated[kind] = json.loads(path.read_text(encoding="utf-8"))
+    return min(evaluated.items(), key=lambda item: summary(item[1])["mae"])
+
+
+def summary(figures: dict[str, Any]) -> dict[str, float]:
+    """What the bundle says of its evaluation; ``mae`` is the mean over U-net candidates and perturbed masks."""
+    nets, perturbed = figures["nets"]["mae"][0], figures["perturbed"]["mae"][0]
+    return {
+        "mae": round((nets + perturbed) / 2, 4),
+        "mae_nets": round(nets, 4),
+        "mae_perturbed": round(perturbed, 4),
+        "r_nets": round(figures["nets"]["r"][0], 4),
+        "coverage_nets": round(figures["nets"]["coverage"][0], 4),
+        "volume_mae": round(figures["volume"]["mae"], 4),
+    }
+
+
+def model_card(
+    study: Study, structure: Structure, kind: str, version: str, figures: dict[str, Any], split: dict[str, list[str]]
+) -> str:
+    """The model card in Markdown."""
+    method = {
+        "rec-reg": "REC-Net reconstructs the slice from the slice without the mask; REG-Net predicts Dice from the "
+        "difference and the mask (Zhou, Deng, Wu, arXiv 1903.08773).",
+        "direct": "REG-Net predicts Dice from the slice and the mask (Robinson et al., MICCAI 2018).",
+    }[kind]
+    rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in summary(figures).items())
+    patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
+    return f"""# {bundle_name(study, structure, "rec-reg")} {version}
+
+Predicts, slice by slice and without a reference, the Dice of a candidate segmentation of the {structure.name} in
+short-axis cardiac cine-MRI. {method}
+
+## Data
+ACDC 2017 (Bernard et al., IEEE TMI 37(11), 2018), end-diastole and end-systole; patients: {patients}, stratified by
+diagnosis. Candidates: U-nets of several sizes and ages, and reference masks made wrong in eleven ways. Window of
+{study.window_size} x {study.window_size} pixels of {study.window_spacing_mm} mm, centred on the candidate.
+
+## Figures on the test patients
+Evenly sampled over ten bins of Dice. Source: `training.evaluate`, configuration `{study.name}`.
+
+| figure | value |
+|---|---|
+{rows}
+
+## Limits and intended use
+For research. Not a medical device. One hospital's scanners (1.5 T and 3 T, cine-MRI); other sequences, views and organs
+are not what it was trained on, and the check that calls them unfamiliar is not perfect. A predicted Dice is an estimate:
+read its interval. Trained on adults with five groups of diagnosis.
+
+## Licence
+{LICENCE}: trained on CC BY-NC-SA data, for non-commercial research only.
+"""
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str, seed=int, version=str, target=Path)
+    export(
+        arguments.study,
+        arguments.study.structure(arguments.structure),
+        arguments.seed,
+        arguments.version,
+        arguments.target,
+    )

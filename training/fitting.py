@@ -1,0 +1,62 @@
+"""What all trainings share: a Lightning trainer that writes a checkpoint every epoch and resumes from the last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from .configuration import Fit
+
+
+def fit(
+    module: lightning.LightningModule,
+    train: DataLoader,
+    validation: DataLoader | None,
+    *,
+    folder: Path,
+    epochs: int,
+    precision: str,
+    devices: str = "1",
+    averaging: float = 0.0,
+    callbacks: tuple[Callback, ...] = (),
+) -> lightning.Trainer:
+    """Train a module, resuming from the folder's last checkpoint; logs go to TensorBoard and CSV in the folder."""
+    last = folder / "last.ckpt"
+    used = [ModelCheckpoint(folder, filename="newest", save_last="link"), *callbacks]
+    if averaging:
+        used.append(EMAWeightAveraging(decay=averaging))
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        accelerator="auto",
+        devices=int(devices),
+        precision=precision,
+        default_root_dir=folder,
+        logger=[TensorBoardLogger(folder, name="tensorboard", version=""), CSVLogger(folder, name="csv", version="")],
+        callbacks=used,
+        log_every_n_steps=20,
+        gradient_clip_val=1.0,
+        reload_dataloaders_every_n_epochs=1,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, train, validation, ckpt_path=last if last.is_file() else None, weights_only=False)
+    return trainer
+
+
+def one_cycle(module: lightning.LightningModule, settings: Fit) -> dict:
+    """Adam with a one-cycle learning rate over the whole training, as Lightning wants it."""
+    optimizer = torch.optim.Adam(module.parameters(), lr=settings.learning_rate)
+    steps = max(int(module.trainer.estimated_stepping_batches), 2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def save_weights(module: torch.nn.Module, path: Path) -> None:
+    """Save a network's float32 state dict whole or not at all."""
+    partial = path.with_suffix(".partial")
+    torch.save({key: value.detach().float().cpu().clone() for key, value in module.state_dict().items()}, partial)
+    partial.replace(path)

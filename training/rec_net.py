@@ -1,0 +1,99 @@
+"""Stage 3: train REC-Net on reference masks only, L1 loss between image and reconstruction."""
+
+from __future__ import annotations
+
+import json
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from SegQualityQCLib.networks import RecNet
+
+from .configuration import Structure, Study, stage_arguments
+from .fitting import fit, one_cycle, save_weights
+from .windows import Augmentation, Windows, crop
+
+
+class RecTraining(lightning.LightningModule):
+    """REC-Net with its loss; batches are row numbers of the windows."""
+
+    def __init__(self, study: Study, windows: Windows, label: int) -> None:
+        super().__init__()
+        self.study = study
+        self.network = RecNet(study.rec_filters).to(memory_format=torch.channels_last)
+        self.image = torch.from_numpy(windows.image)
+        mask = windows.labels == label
+        self.mask = torch.from_numpy(mask)
+        self.centres = torch.from_numpy(windows.centroids(mask))
+
+    def batch(self, rows: Tensor, augmentation: Augmentation | None) -> tuple[Tensor, Tensor]:
+        """Images and reference masks of these rows."""
+        rows = rows.cpu()
+        image, mask = crop(
+            self.image[rows], self.mask[rows][:, None], self.centres[rows], self.study.window_size, augmentation
+        )
+        return (
+            image.to(self.device, memory_format=torch.channels_last),
+            mask.to(self.device, memory_format=torch.channels_last),
+        )
+
+    def training_step(self, batch: list[Tensor]) -> Tensor:
+        """Mean absolute difference between the image and its reconstruction."""
+        image, mask = self.batch(batch[0], Augmentation())
+        loss = (self.network(image * (1 - mask)) - image).abs().mean()
+        self.log("train_l1", loss, on_epoch=True, on_step=False, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: list[Tensor]) -> None:
+        """The same on validation patients, and inside the mask alone."""
+        image, mask = self.batch(batch[0], None)
+        error = (self.network(image * (1 - mask)).float() - image).abs()
+        self.log("val_l1", error.mean(), prog_bar=True, batch_size=len(image))
+        self.log("val_l1_inside", (error * mask).sum() / mask.sum(), batch_size=len(image))
+
+    def configure_optimizers(self) -> dict:
+        """Adam, one-cycle."""
+        return one_cycle(self, self.study.rec_net)
+
+
+def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> None:
+    """Train the REC-Net of a structure; write rec_net.pt and its validation figures."""
+    torch.manual_seed(study.seeds[0])
+    windows = Windows.read(study.folder / "windows.npz")
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    drawn = (windows.labels == structure.label).any(axis=(1, 2))
+    loaders = {
+        part: DataLoader(
+            TensorDataset(torch.from_numpy(rows[drawn[rows]])), study.rec_net.batch_size, shuffle=part == "train"
+        )
+        for part in ("train", "validation")
+        for rows in [windows.rows_of(split[part])]
+    }
+    module = RecTraining(study, windows, structure.label)
+    epochs = study.rec_net.epochs
+    if structure.warm_start is not None:
+        start = torch.load(study.folder / f"rec-{structure.warm_start}" / "rec_net.pt", weights_only=True)
+        module.network.load_state_dict(start)
+        epochs = study.rec_net.warm_epochs or epochs
+    folder = study.folder / f"rec-{structure.key}"
+    trainer = fit(
+        module,
+        loaders["train"],
+        loaders["validation"],
+        folder=folder,
+        epochs=epochs,
+        precision=study.precision,
+        devices=devices,
+        averaging=study.rec_net.averaging,
+    )
+    figures = {key: float(np.asarray(value)) for key, value in trainer.callback_metrics.items()}
+    (folder / "figures.json").write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
+    save_weights(module.network, folder / "rec_net.pt")
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str)
+    train_rec_net(arguments.study, arguments.study.structure(arguments.structure), arguments.devices)

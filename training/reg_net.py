@@ -1,0 +1,193 @@
+"""Stage 4: train REG-Net to predict Dice from the difference image and the mask, or from the image and the mask."""
+
+from __future__ import annotations
+
+import json
+
+import lightning.pytorch as lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.networks import RecNet, RegNet, difference
+
+from .candidates import Pool, net_pool, perturbed_pool
+from .configuration import Structure, Study, stage_arguments
+from .fitting import fit, one_cycle, save_weights
+from .windows import Augmentation, Windows, crop
+
+KINDS = ("rec-reg", "direct")
+_NETS, _PERTURBED = 0, 1
+
+
+class BalancedSample(Dataset):
+    """Training triples (pool, source, row), balanced over the bins of Dice; drawn anew at each ``redraw``."""
+
+    def __init__(self, study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.int64], seed: int) -> None:
+        self.study = study
+        self.pools = pools
+        self.rows = rows
+        self.rng = np.random.default_rng(seed)
+        self.triples = self._draw()
+
+    def redraw(self) -> None:
+        """Draw anew, where the study wants a fresh sample each epoch."""
+        if self.study.sampling.fresh:
+            self.triples = self._draw()
+
+    def _draw(self) -> NDArray[np.int64]:
+        sampling = self.study.sampling
+        perturbed = round(sampling.train * sampling.perturbed)
+        parts = []
+        for pool, count in ((_NETS, sampling.train - perturbed), (_PERTURBED, perturbed)):
+            if count:
+                pairs = self.pools[pool].draw(self.rows, count, self.rng, repeat=sampling.fresh)
+                parts.append(np.column_stack([np.full(len(pairs), pool), pairs]))
+        return self.rng.permutation(np.concatenate(parts))
+
+    def __len__(self) -> int:
+        return len(self.triples)
+
+    def __getitem__(self, place: int) -> Tensor:
+        return torch.from_numpy(self.triples[place])
+
+
+class RegTraining(lightning.LightningModule):
+    """REG-Net with its loss; REC-Net, where there is one, stays frozen. Batches are triples (pool, source, row)."""
+
+    def __init__(
+        self, study: Study, windows: Windows, label: int, pools: tuple[Pool, Pool], rec_net: RecNet | None
+    ) -> None:
+        super().__init__()
+        self.study = study
+        self.windows = windows
+        self.reference = windows.labels == label
+        self.pools = pools
+        self.network = RegNet(window=study.window_size, **study.reg_network).to(memory_format=torch.channels_last)
+        self.frozen = [rec_net]  # in a list: neither trained, averaged nor checkpointed
+
+    def batch(self, triples: Tensor, augmentation: Augmentation | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, candidate masks and their Dice within the window."""
+        triples = triples.cpu().numpy()
+        rows = triples[:, 2]
+        drawn = np.stack([self.pools[pool].masks[source, row] for pool, source, row in triples])
+        centres = np.stack([self.pools[pool].centres[source, row] for pool, source, row in triples])
+        labels = torch.from_numpy(np.stack([drawn, self.reference[rows]], axis=1))
+        image, cut = crop(
+            torch.from_numpy(self.windows.image[rows]),
+            labels,
+            torch.from_numpy(centres),
+            self.study.window_size,
+            augmentation,
+        )
+        mask, reference = cut[:, :1], cut[:, 1:]
+        overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
+        dice = 2 * overlap / area.clamp(min=1)
+        move = {"device": self.device, "memory_format": torch.channels_last}
+        return image.to(**move), mask.to(**move), dice.to(self.device)
+
+    def pair(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What REG-Net sees: (D, S), or (I, S) without a REC-Net."""
+        rec_net = self.frozen[0]
+        if rec_net is not None:
+            with torch.no_grad():
+                image = difference(image, mask, rec_net.to(self.device))
+        return torch.cat([image, mask.to(image.dtype)], dim=1)
+
+    def training_step(self, batch: Tensor) -> Tensor:
+        """Smooth L1 between predicted and true Dice."""
+        image, mask, dice = self.batch(batch, Augmentation())
+        predicted = torch.sigmoid(self.network.logits(self.pair(image, mask)).float())
+        loss = torch.nn.functional.smooth_l1_loss(predicted, dice, beta=0.05)
+        self.log("train_mae", (predicted - dice).abs().mean(), on_epoch=True, on_step=False, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: list[Tensor], _: int, dataloader_idx: int) -> None:
+        """Mean absolute error on candidates of the U-nets, then on perturbed masks, of validation patients."""
+        image, mask, dice = self.batch(batch[0], None)
+        error = (self.network(self.pair(image, mask)).float() - dice).abs().mean()
+        name = ("val_mae", "val_mae_perturbed")[dataloader_idx]
+        self.log(name, error, prog_bar=True, add_dataloader_idx=False, batch_size=len(image))
+
+    def configure_optimizers(self) -> dict:
+        """Adam, one-cycle."""
+        return one_cycle(self, self.study.reg_net)
+
+    def on_train_epoch_start(self) -> None:
+        """A fresh sample."""
+        self.trainer.train_dataloader.dataset.redraw()
+
+
+def run_name(kind: str, structure: Structure, seed: int, without: str | None = None) -> str:
+    """The folder of a REG-Net's run."""
+    return f"{kind}-{structure.key}-seed{seed}" + (f"-without-{without.replace(' ', '-')}" if without else "")
+
+
+def train_reg_net(
+    study: Study, structure: Structure, kind: str, seed: int, *, without: str | None = None, devices: str = "1"
+) -> None:
+    """Train a REG-Net; write reg_net.pt and its validation figures.
+
+    Args:
+        study: The study.
+        structure: What the masks show.
+        kind: ``rec-reg`` or ``direct``.
+        seed: Of weights, sampling and augmentation.
+        without: A kind of perturbed mask that the net shall never see.
+        devices: Number of GPUs, or of processes on a CPU.
+    """
+    if kind not in KINDS:
+        raise InputError(f"The kind {kind!r} is not known: use {' or '.join(KINDS)}.")
+    torch.manual_seed(seed)
+    windows = Windows.read(study.folder / "windows.npz")
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    pools = (
+        net_pool(study, structure, windows),
+        perturbed_pool(study, structure, windows, without),
+    )
+    rec_net = None
+    if kind == "rec-reg":
+        rec_net = RecNet(study.rec_filters).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        rec_net.load_state_dict(torch.load(study.folder / f"rec-{structure.key}" / "rec_net.pt", weights_only=True))
+    module = RegTraining(study, windows, structure.label, pools, rec_net)
+    epochs = study.reg_net.epochs
+    if structure.warm_start is not None:
+        start = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / "reg_net.pt"
+        module.network.load_state_dict(torch.load(start, weights_only=True))
+        epochs = study.reg_net.warm_epochs or epochs
+    held_out = windows.rows_of(split["validation"])
+    rng = np.random.default_rng(study.split_seed)
+    validation = []
+    for number, pool in enumerate(pools):
+        pairs = pool.draw(held_out, study.sampling.validation, rng, repeat=False)
+        triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
+        validation.append(DataLoader(TensorDataset(triples), 64))
+    folder = study.folder / run_name(kind, structure, seed, without)
+    sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
+    trainer = fit(
+        module,
+        DataLoader(sample, study.reg_net.batch_size, shuffle=True, drop_last=True),
+        validation,
+        folder=folder,
+        epochs=epochs,
+        precision=study.precision,
+        devices=devices,
+        averaging=study.reg_net.averaging,
+    )
+    figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    (folder / "figures.json").write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
+    save_weights(module.network, folder / "reg_net.pt")
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
+    train_reg_net(
+        arguments.study,
+        arguments.study.structure(arguments.structure),
+        arguments.kind,
+        arguments.seed,
+        devices=arguments.devices,
+    )

@@ -1,0 +1,164 @@
+"""Scores candidates through the library's own estimator: what is measured is what the clinic gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from SegQualityQCLib.case import Case, checked_labelmap
+from SegQualityQCLib.network_estimators import DirectEstimator
+from SegQualityQCLib.reading import read_image
+from SegQualityQCLib.report import Status
+from SegQualityQCLib.window import slice_extents, window_around_mask, window_grid
+
+from .candidate_nets import candidate_files
+from .configuration import Structure, Study
+from .patients import Volume, find_volumes
+from .perturbations import ALL_KINDS, read_perturbed
+from .windows import Windows
+
+NET = -1  # the kind of a candidate that a U-net drew; others are positions in ALL_KINDS
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Predicted and true Dice of slices, and of volumes drawn by one U-net.
+
+    Attributes:
+        patient: Number of each slice's patient, shape (n,).
+        kind: -1 for a U-net's candidate, else the kind of perturbation.
+        predicted: Predicted Dice; NaN where the slice was not scored.
+        true: True Dice on the image's own grid.
+        low: Lower end of the interval.
+        high: Upper end.
+        unfamiliar: Whether the image was called unfamiliar.
+        volume_patient, volume_predicted, volume_true, volume_low, volume_high: The same for whole volumes.
+    """
+
+    patient: NDArray
+    kind: NDArray
+    predicted: NDArray
+    true: NDArray
+    low: NDArray
+    high: NDArray
+    unfamiliar: NDArray
+    volume_patient: NDArray
+    volume_predicted: NDArray
+    volume_true: NDArray
+    volume_low: NDArray
+    volume_high: NDArray
+
+    def write(self, path: Path) -> None:
+        """Write as .npz, whole or not at all."""
+        partial = path.with_suffix(".partial.npz")
+        np.savez_compressed(partial, **{entry.name: getattr(self, entry.name) for entry in fields(self)})
+        partial.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Scores:
+        """Read what :meth:`write` wrote."""
+        with np.load(path) as stored:
+            return cls(**{entry.name: stored[entry.name] for entry in fields(cls)})
+
+
+def score_patients(
+    study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str], *, variants: int = 6
+) -> Scores:
+    """Score all U-net candidates and some perturbed masks of these patients."""
+    windows = Windows.read(study.folder / "windows.npz")
+    chosen = [v for v in find_volumes(study.data) if v.patient in patients]
+    numbers = {name: number for number, name in enumerate(windows.volume_names)}
+    rows = {v.name: np.flatnonzero(windows.volume == numbers[v.name]) for v in chosen}
+    candidates: dict[str, list[tuple[NDArray, NDArray]]] = {v.name: [] for v in chosen}
+    for path in candidate_files(study):
+        with np.load(path) as stored:
+            labels = stored["labels"]
+        for volume in chosen:
+            drawn = labels[rows[volume.name]] == structure.label
+            candidates[volume.name].append((drawn, np.full(len(drawn), NET)))
+    masks, kinds = read_perturbed(study, structure)
+    for volume in chosen:
+        for variant in range(min(variants, len(masks))):
+            candidates[volume.name].append((masks[variant, rows[volume.name]], kinds[variant, rows[volume.name]]))
+    slices: list[tuple] = []
+    volumes: list[tuple] = []
+    for volume in chosen:
+        number = patients.index(volume.patient)
+        for drawn, kind in candidates[volume.name]:
+            _score_volume(study, structure, estimator, volume, number, drawn, kind, slices, volumes)
+    columns = [np.array(column) for column in zip(*slices, strict=True)]
+    volume_columns = [np.array(column, float) for column in zip(*volumes, strict=True)]
+    return Scores(*columns, *volume_columns)
+
+
+def _score_volume(
+    study: Study,
+    structure: Structure,
+    estimator: DirectEstimator,
+    volume: Volume,
+    number: int,
+    drawn: NDArray,
+    kind: NDArray,
+    slices: list[tuple],
+    volumes: list[tuple],
+) -> None:
+    """Assess one candidate of one volume and append its figures."""
+    image = read_image(volume.image)
+    labels = checked_labelmap(read_image(volume.reference), volume.reference.name)
+    heart = Case.from_images(image, sitk.Cast(labels > 0, sitk.sitkUInt8), label=1)
+    candidate = _onto_image(study, heart, drawn)
+    if not sitk.GetArrayViewFromImage(candidate).any():
+        return
+    report = estimator.assess(Case.from_images(image, candidate, label=1, axis=heart.axis, segment=structure.name))
+    reference = np.moveaxis(sitk.GetArrayViewFromImage(labels) == structure.label, 2 - heart.axis, 0)
+    mask = np.moveaxis(sitk.GetArrayViewFromImage(candidate).astype(bool), 2 - heart.axis, 0)
+    nan = float("nan")
+    for score, s, g, k in zip(report.slices, mask, reference, kind, strict=True):
+        if s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
+            true = 2 * (s & g).sum() / (s.sum() + g.sum())
+            values = (score.dice, score.low, score.high)
+            dice, low, high = (nan if v is None else v for v in values)
+            slices.append((number, int(k), dice, true, low, high, score.status is Status.UNFAMILIAR))
+    if (kind == NET).all() and report.volume.dice is not None:
+        true = 2 * (mask & reference).sum() / (mask.sum() + reference.sum())
+        volumes.append((number, report.volume.dice, true, report.volume.low, report.volume.high))
+
+
+def _onto_image(study: Study, heart: Case, drawn: NDArray) -> sitk.Image:
+    """A mask in the margin window of the cache, on the image's own grid."""
+    size = study.window_size + 2 * study.margin
+    window = window_around_mask(heart, slice_extents(heart), size=size, spacing_mm=study.window_spacing_mm)
+    mask = sitk.GetImageFromArray(drawn.astype(np.uint8))
+    mask.CopyInformation(window_grid(heart, window))
+    return sitk.Resample(mask, heart.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+
+
+def kind_name(kind: int) -> str:
+    """The name of a candidate's kind."""
+    return "U-net" if kind == NET else ALL_KINDS[kind]
+
+
+def balanced(scores: Scores, chosen: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.int64]:
+    """Slices with the same number from each of ten equal bins of true Dice, as many as the fullest request allows.
+
+    Args:
+        scores: The scores.
+        chosen: Which slices may be drawn, shape (n,).
+        count: Slices wanted in all.
+        seed: Of the draw.
+
+    Returns:
+        Positions in the scores, at most ``count``.
+    """
+    rng = np.random.default_rng(seed)
+    bins = np.minimum((scores.true * 10).astype(int), 9)
+    usable = chosen & np.isfinite(scores.predicted)
+    parts = []
+    for number in range(10):
+        places = np.flatnonzero(usable & (bins == number))
+        parts.append(rng.choice(places, min(count // 10, len(places)), replace=False))
+    return np.concatenate(parts)

@@ -1,0 +1,139 @@
+"""The cached windows of all patients, and augmented crops of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from SegQualityQCLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of all slices of all volumes, with a margin around what the networks see.
+
+    Attributes:
+        image: Shape (n, side, side), float16 in [-1, 1].
+        labels: Shape (n, side, side), uint8 reference labels.
+        slice_index: Index of each slice in its volume, shape (n,).
+        volume: Number of each slice's volume, shape (n,).
+        volume_names: Name of each volume.
+        volume_patients: Patient of each volume.
+    """
+
+    image: NDArray[np.float16]
+    labels: NDArray[np.uint8]
+    slice_index: NDArray[np.int64]
+    volume: NDArray[np.int64]
+    volume_names: tuple[str, ...]
+    volume_patients: tuple[str, ...]
+
+    def write(self, path: Path) -> None:
+        """Write the cache whole or not at all."""
+        partial = path.with_suffix(".partial.npz")
+        np.savez_compressed(
+            partial,
+            image=self.image,
+            labels=self.labels,
+            slice_index=self.slice_index,
+            volume=self.volume,
+            volume_names=np.array(self.volume_names),
+            volume_patients=np.array(self.volume_patients),
+        )
+        partial.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Windows:
+        """Read the cache.
+
+        Raises:
+            InputError: It has not been made.
+        """
+        if not path.is_file():
+            raise InputError(f"The windows {path} have not been made: run python -m training.prepare first.")
+        with np.load(path) as stored:
+            return cls(
+                stored["image"],
+                stored["labels"],
+                stored["slice_index"],
+                stored["volume"],
+                tuple(stored["volume_names"].tolist()),
+                tuple(stored["volume_patients"].tolist()),
+            )
+
+    def rows_of(self, patients: list[str]) -> NDArray[np.int64]:
+        """The slices of these patients, shape (m,)."""
+        chosen = np.isin(np.array(self.volume_patients), patients)
+        return np.flatnonzero(chosen[self.volume])
+
+    def centroids(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Centre (y, x) of the masks of each volume, given for each slice, shape (n, 2).
+
+        Where a volume has nothing drawn, the centre of its window.
+        """
+        side = self.image.shape[1]
+        centres = np.full((len(self.volume_names), 2), (side - 1) / 2)
+        pixels = np.arange(side)
+        for number in range(len(centres)):
+            part = masks[self.volume == number]
+            total = part.sum()
+            if total:
+                centres[number] = (part.sum((0, 2)) @ pixels / total, part.sum((0, 1)) @ pixels / total)
+        return centres[self.volume]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How crops vary: rotation in degrees, scale, shift of the centre in pixels, gamma, brightness; and mirroring."""
+
+    rotation: float = 180.0
+    scale: float = 0.12
+    shift: float = 5.0
+    gamma: float = 0.25
+    brightness: float = 0.08
+
+
+def crop(
+    image: Tensor, labels: Tensor, centres: Tensor, size: int, augmentation: Augmentation | None
+) -> tuple[Tensor, Tensor]:
+    """Cut the networks' window out of larger ones, varied by an augmentation.
+
+    One affine map on a whole batch; MONAI's transforms work sample by sample and took longer than the network itself.
+
+    Args:
+        image: Shape (n, side, side), in [-1, 1].
+        labels: Shape (n, channels, side, side); resampled by nearest neighbour.
+        centres: Centre (y, x) of the crops in pixels, shape (n, 2).
+        size: Side of the crops.
+        augmentation: ``None`` cuts straight out.
+
+    Returns:
+        Images of shape (n, 1, size, size), and labels of shape (n, channels, size, size), both float32.
+    """
+    n, side, _ = image.shape
+    matrix = torch.eye(2).repeat(n, 1, 1)
+    centres = centres.to(torch.float32)
+    if augmentation is not None:
+        angle = torch.deg2rad((2 * torch.rand(n) - 1) * augmentation.rotation)
+        scale = torch.exp((2 * torch.rand(n) - 1) * augmentation.scale)
+        cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
+        mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
+        matrix = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin * mirror, cos * mirror], 1)], 1)
+        centres = centres + augmentation.shift * torch.randn(n, 2)
+    steps = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
+    offsets = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1)  # (x, y)
+    places = torch.einsum("nij,hwj->nhwi", matrix, offsets) + centres.flip(1)[:, None, None, :]
+    grid = (2 * places + 1) / side - 1
+    sample = torch.nn.functional.grid_sample
+    cut = sample(image[:, None].float() + 1, grid, mode="bilinear", align_corners=False) - 1
+    cut_labels = sample(labels.float(), grid, mode="nearest", align_corners=False)
+    if augmentation is not None:
+        gamma = torch.exp((2 * torch.rand(n, 1, 1, 1) - 1) * augmentation.gamma)
+        offset = (2 * torch.rand(n, 1, 1, 1) - 1) * augmentation.brightness
+        cut = (2 * ((cut.clamp(-1, 1) + 1) / 2) ** gamma - 1 + offset).clamp(-1, 1)
+    return cut, cut_labels
