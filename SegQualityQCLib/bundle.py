@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 ESTIMATORS = {"rec-reg": ("models/rec_net.pt", "models/reg_net.pt"), "direct": ("models/reg_net.pt",)}
 
+_UNSPECIFIED_TISSUE = "85756007"  # Slicer gives it to every new segment
+
 # Nothing larger is read: the bundled models are a tenth of it, and a stranger's file must not fill the memory.
 _MAX_METADATA_BYTES = 4 * 2**20
 _MAX_WEIGHT_BYTES = 256 * 2**20
@@ -50,7 +52,7 @@ class Target:
 
     def matches(self, code: str | None, name: str | None) -> bool:
         """Whether a segment with this SNOMED-CT code or, failing that, this name is the structure."""
-        if code:
+        if code and code != _UNSPECIFIED_TISSUE:
             return code == self.snomed
         if not name:
             return False

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _QUANTILES = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
-_RADIAL_BANDS = 12
+_RADIAL_BANDS = 8  # narrower ones would hold no frequency at the slow end of a 72-pixel middle
 _SHRINKAGE = 0.02
+_LEAST_VARIANCE = 1e-6  # a descriptor that is constant in training must not make the covariance singular
 
 
 def describe(images: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -57,7 +58,7 @@ def fit_familiarity(
     described = describe(training)
     mean = described.mean(axis=0)
     covariance = np.cov(described, rowvar=False)
-    covariance = (1 - _SHRINKAGE) * covariance + _SHRINKAGE * np.diag(np.diag(covariance))
+    covariance = (1 - _SHRINKAGE) * covariance + np.diag(_SHRINKAGE * np.diag(covariance) + _LEAST_VARIANCE)
     precision = np.linalg.inv(covariance)
     statistics = {"mean": mean.round(6).tolist(), "precision": precision.round(6).tolist()}
     distances = distance(statistics, held_out)
@@ -87,7 +88,7 @@ def _gradient_magnitude(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=4)
-def _bands(size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _bands(size: int) -> tuple[NDArray[np.signedinteger], NDArray[np.signedinteger]]:
     """The radial band of each frequency, and the number of frequencies in each band."""
     fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
     radius = np.hypot(fx, fy)

@@ -109,7 +109,8 @@ class DirectEstimator(Estimator):
             network.load_state_dict(self.bundle.weights(file))
         except RuntimeError as error:
             raise BundleError(f"The weights {file} of the model {self.bundle.name} do not fit its networks.") from error
-        return network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
+        network.eval().requires_grad_(False).to(self.device)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # known to torch, not its stubs
 
     def _report(self, case: Case, scores: list[SliceScore], window: Window, windowed: WindowedCase) -> QualityReport:
         statuses = {score.status for score in scores}

@@ -1,24 +1,185 @@
-"""Images and segmentations from disk."""
+"""Images and segmentations from disk, as cases."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import SimpleITK as sitk
 
+from .case import Case, checked_image, checked_labelmap, labels_of
 from .errors import InputError
 
 
+@dataclass(frozen=True)
+class _Segment:
+    """A segment of a file: its name, label value, layer, and SNOMED-CT code where the file has one."""
+
+    name: str
+    label: int
+    layer: int = 0
+    code: str | None = None
+
+
 def read_image(path: str | Path) -> sitk.Image:
-    """Read an image file.
+    """Read an image file of any format that SimpleITK knows, or a folder with one DICOM series.
 
     Raises:
-        InputError: The file is missing or unreadable.
+        InputError: It is missing or unreadable, or the folder does not hold exactly one series.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"The image {path} does not exist.")
+    if path.is_dir():
+        return _read_dicom_series(path)
+    return _read_file(path, "image")
+
+
+def read_cases(
+    image_path: str | Path,
+    segmentation_path: str | Path,
+    *,
+    label: int | None = None,
+    segment: str | None = None,
+    axis: int | str | None = None,
+) -> list[Case]:
+    """Read an image and a segmentation and make one case a segment.
+
+    Args:
+        image_path: Image file or DICOM folder.
+        segmentation_path: Labelmap, or Slicer's ``.seg.nrrd`` with names and layers.
+        label: Label value of the one segment wanted.
+        segment: Name of the one segment wanted.
+        axis: Slice axis, see :meth:`Case.from_images`.
+
+    Raises:
+        InputError: Something cannot be read, chosen or assessed.
+    """
+    if label is not None and segment is not None:
+        raise InputError("A label and a segment name were both given: use one of them.")
+    image_path, segmentation_path = Path(image_path), Path(segmentation_path)
+    image = checked_image(read_image(image_path), image_path.name)
+    stored = _read_file(segmentation_path, "segmentation")
+    named = _named_segments(segmentation_path)
+    layers = [stored]
+    if named and stored.GetNumberOfComponentsPerPixel() > 1:
+        layers = [
+            sitk.VectorIndexSelectionCast(stored, layer) for layer in range(stored.GetNumberOfComponentsPerPixel())
+        ]
+    del stored
+    name = segmentation_path.name
+    drawn = [sitk.GetArrayViewFromImage(layer).any() for layer in layers]
+    layers = [
+        checked_labelmap(layer, name) if has or not any(drawn) else layer
+        for layer, has in zip(layers, drawn, strict=True)
+    ]
+    segments = named or [_Segment(f"label {value}", value) for value in labels_of(layers[0])]
+    chosen = _chosen(segments, label, segment, name)
+    if len(chosen) > 1:  # an empty one among several does not stop the others
+        present = [set(labels_of(layer)) for layer in layers]
+        chosen = [one for one in chosen if one.layer < len(layers) and one.label in present[one.layer]]
+    if not chosen:
+        raise InputError(f"The segmentation {name} is empty: draw something, or choose another file.")
+    cases = []
+    while chosen:
+        one = chosen.pop(0)
+        if one.layer >= len(layers):
+            raise InputError(f"The segment {one.name} of {name} names layer {one.layer}, which the file does not have.")
+        labelmap = layers[one.layer]
+        if not chosen:
+            layers.clear()  # the last mask is cut out without keeping the labelmap of a large volume
+        cases.append(
+            Case.from_images(
+                image,
+                labelmap,
+                label=one.label,
+                axis=axis,
+                segment=one.name,
+                image_name=image_path.name,
+                segmentation_name=name,
+                terminology_code=one.code,
+            )
+        )
+    return cases
+
+
+def _chosen(segments: list[_Segment], label: int | None, segment: str | None, name: str) -> list[_Segment]:
+    if label is None and segment is None:
+        return list(segments)
+    chosen = [one for one in segments if one.label == label or one.name == segment]
+    if not chosen:
+        wanted = f"label {label}" if label is not None else f"segment {segment!r}"
+        known = ", ".join(f"{one.name} ({one.label})" if _has_own_name(one) else one.name for one in segments[:12])
+        raise InputError(f"The segmentation {name} has no {wanted}: it has {known}.")
+    if len(chosen) > 1:
+        raise InputError(f"The segmentation {name} has several segments of this label: choose one by its name.")
+    return chosen
+
+
+def _has_own_name(segment: _Segment) -> bool:
+    """Whether a segment has a name of its own, and not one made from its label."""
+    return segment.name != f"label {segment.label}"
+
+
+def _read_file(path: Path, role: str) -> sitk.Image:
+    if not path.is_file():
+        raise InputError(f"The {role} {path} does not exist: check the path.")
     try:
-        return sitk.ReadImage(str(path))
+        with _quiet_itk():
+            return sitk.ReadImage(str(path))
     except RuntimeError as error:
-        raise InputError(f"The image {path} cannot be read: it is damaged, or of an unknown format.") from error
+        raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
+
+
+def _read_dicom_series(folder: Path) -> sitk.Image:
+    with _quiet_itk():
+        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+        if len(series) != 1:
+            count = len(series) or "no"
+            raise InputError(f"The folder {folder} holds {count} DICOM series: give a folder with exactly one.")
+        files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+        try:
+            return sitk.ReadImage(files)
+        except RuntimeError as error:
+            raise InputError(f"The DICOM series in {folder} cannot be read: a file is damaged.") from error
+
+
+def _named_segments(path: Path) -> list[_Segment]:
+    """The segments that a .seg.nrrd names; none for another file."""
+    if not path.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):
+        return []
+    try:
+        import slicerio
+    except ImportError as error:
+        raise InputError(
+            f"Reading the segment names of {path.name} needs the package slicerio: pip install 'SegQualityQCLib[cli]'."
+        ) from error
+    try:
+        header = slicerio.read_segmentation(str(path), skip_voxels=True)
+        return [
+            _Segment(
+                str(entry.get("name", entry["id"])),
+                int(entry["labelValue"]),
+                int(entry.get("layer", 0)),
+                _code_of(entry),
+            )
+            for entry in header["segments"]
+        ]
+    except Exception as error:  # slicerio and pynrrd raise many kinds for damaged headers
+        raise InputError(f"The segments of {path.name} cannot be read: its header is damaged.") from error
+
+
+def _code_of(entry: dict) -> str | None:
+    kind = entry.get("terminology", {}).get("type")
+    return str(kind[1]) if kind and len(kind) > 1 and kind[0] == "SCT" else None
+
+
+@contextlib.contextmanager
+def _quiet_itk() -> Iterator[None]:
+    """Keep ITK's warnings, which C++ writes past Python, from the user's terminal."""
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)

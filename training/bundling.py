@@ -12,8 +12,8 @@ from .configuration import Structure, Study
 from .reg_net import run_name
 
 LICENCE = "CC-BY-NC-SA-4.0"
-_LICENCE_TEXT = """The weights in this folder were trained on the ACDC data set (Bernard et al., IEEE TMI 37(11), 2018), which is
-licensed under CC BY-NC-SA 4.0. They are given under the same licence, Creative Commons
+_LICENCE_TEXT = """The weights in this folder were trained on the ACDC data set (Bernard et al., IEEE TMI 37(11), 2018),
+which is licensed under CC BY-NC-SA 4.0. They are given under the same licence, Creative Commons
 Attribution-NonCommercial-ShareAlike 4.0 International (https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode):
 for non-commercial research only.
 """

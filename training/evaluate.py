@@ -51,8 +51,8 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int) -> None:
 def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
     """All figures of the results page; each with its 95 % interval from resampling patients.
 
-    Slices are sampled evenly over ten bins of true Dice, as in the paper, once from the U-nets' candidates and once from
-    the perturbed masks.
+    Slices are sampled evenly over ten bins of true Dice, as in the paper, once from the U-nets' candidates and once
+    from the perturbed masks.
     """
     figures: dict[str, Any] = {}
     for part, chosen in (("nets", scores.kind == NET), ("perturbed", scores.kind != NET)):

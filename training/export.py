@@ -89,8 +89,8 @@ Evenly sampled over ten bins of Dice. Source: `training.evaluate`, configuration
 
 ## Limits and intended use
 For research. Not a medical device. One hospital's scanners (1.5 T and 3 T, cine-MRI); other sequences, views and organs
-are not what it was trained on, and the check that calls them unfamiliar is not perfect. A predicted Dice is an estimate:
-read its interval. Trained on adults with five groups of diagnosis.
+are not what it was trained on, and the check that calls them unfamiliar is not perfect. A predicted Dice is an
+estimate: read its interval. Trained on adults with five groups of diagnosis.
 
 ## Licence
 {LICENCE}: trained on CC BY-NC-SA data, for non-commercial research only.

@@ -6,7 +6,6 @@ import typer
 
 from .. import __version__
 from .assess import assess_command
-from .cohort import cohort_command, review_command, worklist_app
 from .demo import demo_command
 from .models import models_app
 
@@ -20,9 +19,6 @@ app = typer.Typer(
 app.command("assess")(assess_command)
 app.command("demo")(demo_command)
 app.add_typer(models_app, name="models")
-app.command("cohort")(cohort_command)
-app.add_typer(worklist_app, name="worklist")
-app.command("review")(review_command)
 
 
 def _print_version(wanted: bool) -> None:

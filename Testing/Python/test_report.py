@@ -145,7 +145,7 @@ def test_csv_has_a_row_a_slice_and_empty_cells_where_nothing_was_scored():
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)"])
 def test_no_spreadsheet_runs_a_segment_name(name):
     report = report_of(SliceScore(0, Status.GAP, None, None, None, 0.0), segment=name)
-    assert list(csv.DictReader(reports_to_csv([report]).splitlines()))[0]["segment"] == "'" + name
+    assert next(csv.DictReader(reports_to_csv([report]).splitlines()))["segment"] == "'" + name
 
 
 def test_the_json_follows_the_documented_schema(repository):
