@@ -29,6 +29,7 @@ def calibrate(study: Study, structure: Structure, kind: str, seed: int) -> None:
     name = f"{bundle_name(study, structure, kind)}-seed{seed}"
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     familiarity = fit_familiarity(*(_crops(study, structure, split[part]) for part in ("train", "validation")))
+    familiarity["threshold"] *= study.familiarity_margin
     provisional = folder / name
     # Everything counts as familiar while the residuals are measured.
     everything = {**familiarity, "threshold": 1e9}

@@ -32,7 +32,9 @@ class Pool:
     dice: NDArray[np.float32]
     centres: NDArray[np.float64]
 
-    def draw(self, rows: NDArray[np.int64], count: int, rng: Generator, *, repeat: bool) -> NDArray[np.int64]:
+    def draw(
+        self, rows: NDArray[np.int64], count: int, rng: Generator, *, repeat: bool = False, every_bin: bool = False
+    ) -> NDArray[np.int64]:
         """Draw (source, row) pairs of these rows, the same number from each of ten equal bins of Dice.
 
         Args:
@@ -40,18 +42,21 @@ class Pool:
             count: Pairs in all; fewer come back where bins run out and ``repeat`` is off.
             rng: Source of chance.
             repeat: Draw a candidate more than once where a bin holds too few.
+            every_bin: Insist on candidates in each bin.
 
         Returns:
             Shape (m, 2), in random order.
 
         Raises:
-            InputError: A bin is empty.
+            InputError: ``every_bin`` is on and a bin is empty.
         """
         dice = self.dice[:, rows]
         bins = np.minimum((dice * BINS).astype(np.float32), BINS - 1)
         chosen = []
         for number in range(BINS):
             pairs = np.argwhere((bins >= number) & (bins < number + 1))
+            if len(pairs) == 0 and not every_bin:
+                continue
             if len(pairs) == 0:
                 raise InputError(
                     f"No candidate has a Dice between {number / BINS:g} and {(number + 1) / BINS:g}: train the U-nets "
@@ -60,7 +65,7 @@ class Pool:
             wanted = count // BINS
             replace = repeat and len(pairs) < wanted
             chosen.append(pairs[rng.choice(len(pairs), wanted if replace else min(wanted, len(pairs)), replace)])
-        drawn = np.concatenate(chosen)
+        drawn = np.concatenate(chosen) if chosen else np.zeros((0, 2), np.int64)
         drawn[:, 1] = rows[drawn[:, 1]]
         return rng.permutation(drawn)
 

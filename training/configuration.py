@@ -92,7 +92,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Study:
-    """A whole study; see training/configs for examples."""
+    """A whole study; see training/configs for examples.
+
+    Attributes:
+        margin: Pixels around the networks' window that the cache keeps for augmentation.
+        seeds: Seeds of the REG-Nets; the first one is exported.
+        familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
+            of what is familiar.
+        runs: Folder of all studies' runs.
+    """
 
     name: str
     data: DataSource
@@ -108,6 +116,7 @@ class Study:
     reg_network: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     split_seed: int = 0
+    familiarity_margin: float = 1.0
     precision: str = "bf16-mixed"
     runs: Path = Path("runs")
 

@@ -43,7 +43,7 @@ def _dilate(mask: Mask, labels: NDArray[np.uint8], rng: Generator) -> Mask:
 def _elastic(mask: Mask, labels: NDArray[np.uint8], rng: Generator) -> Mask:
     """Smooth random displacement, up to 12 pixels."""
     coarse = rng.normal(size=(2, 8, 8)) * rng.uniform(1, 6)
-    field = np.stack([ndimage.zoom(part, mask.shape[0] / 8, order=1) for part in coarse])
+    field = np.stack([ndimage.zoom(part, [n / 8 for n in mask.shape], order=1) for part in coarse])
     places = np.indices(mask.shape) + field
     return ndimage.map_coordinates(mask.view(np.uint8), places, order=0, mode="constant").astype(bool)
 

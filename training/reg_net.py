@@ -44,7 +44,7 @@ class BalancedSample(Dataset):
         parts = []
         for pool, count in ((_NETS, sampling.train - perturbed), (_PERTURBED, perturbed)):
             if count:
-                pairs = self.pools[pool].draw(self.rows, count, self.rng, repeat=sampling.fresh)
+                pairs = self.pools[pool].draw(self.rows, count, self.rng, repeat=sampling.fresh, every_bin=True)
                 parts.append(np.column_stack([np.full(len(pairs), pool), pairs]))
         return self.rng.permutation(np.concatenate(parts))
 
@@ -162,7 +162,7 @@ def train_reg_net(
     rng = np.random.default_rng(study.split_seed)
     validation = []
     for number, pool in enumerate(pools):
-        pairs = pool.draw(held_out, study.sampling.validation, rng, repeat=False)
+        pairs = pool.draw(held_out, study.sampling.validation, rng)
         triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
         validation.append(DataLoader(TensorDataset(triples), 64))
     folder = study.folder / run_name(kind, structure, seed, without)

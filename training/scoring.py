@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SegQualityQCLib.case import Case, checked_labelmap
+from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.network_estimators import DirectEstimator
 from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.report import Status
@@ -90,6 +91,8 @@ def score_patients(
         number = patients.index(volume.patient)
         for drawn, kind in candidates[volume.name]:
             _score_volume(study, structure, estimator, volume, number, drawn, kind, slices, volumes)
+    if not volumes:
+        raise InputError(f"The U-nets drew no {structure.name} on any of these patients: train them longer.")
     columns = [np.array(column) for column in zip(*slices, strict=True)]
     volume_columns = [np.array(column, float) for column in zip(*volumes, strict=True)]
     return Scores(*columns, *volume_columns)

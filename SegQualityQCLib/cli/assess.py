@@ -70,7 +70,8 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
     """Assess cases with one model, or each with the model that fits its segment, showing progress."""
     estimators: dict[str, Estimator] = {}
     reports = []
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         bar = progress.add_task("Assessing", total=sum(case.n_slices for case in cases))
         done = 0
         for case in cases:

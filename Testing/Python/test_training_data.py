@@ -1,0 +1,140 @@
+"""Patients, splits, perturbed masks and balanced samples."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from SegQualityQCLib.demo import demo_images, demo_reference
+from SegQualityQCLib.errors import InputError
+from training.candidates import Pool
+from training.configuration import DataSource, read_study
+from training.patients import find_volumes
+from training.perturbations import KINDS, perturb
+from training.prepare import prepare
+from training.split import split_patients
+
+
+def test_the_split_keeps_patients_whole_and_groups_in_like_numbers(acdc_root):
+    volumes = find_volumes(DataSource("acdc", str(acdc_root)))
+    split = split_patients(volumes, seed=0)
+    assert [len(split[part]) for part in ("train", "validation", "test")] == [72, 9, 9]
+    assert len({patient for part in split.values() for patient in part}) == 90
+    group = {volume.patient: volume.group for volume in volumes}
+    for part in ("validation", "test"):
+        counts = [sum(group[patient] == name for patient in split[part]) for name in set(group.values())]
+        assert max(counts) - min(counts) <= 1
+    assert split == split_patients(volumes, seed=0)
+
+
+def test_every_acdc_patient_has_two_phases_and_a_group(acdc_root):
+    volumes = find_volumes(DataSource("acdc", str(acdc_root)))
+    assert len(volumes) == 180
+    assert {volume.group for volume in volumes} == {"DCM", "HCM", "MINF", "NOR", "RV"}
+
+
+@pytest.fixture
+def nnunet(tmp_path):
+    """Four cases in nnU-Net's raw layout."""
+    for part in ("imagesTr", "labelsTr"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    image, _ = demo_images()
+    for number in range(4):
+        sitk.WriteImage(image, str(tmp_path / "data" / "imagesTr" / f"heart_{number}_0000.nii.gz"))
+        sitk.WriteImage(demo_reference(), str(tmp_path / "data" / "labelsTr" / f"heart_{number}.nii.gz"))
+    dataset = {"channel_names": {"0": "MR"}, "labels": {"background": 0}, "numTraining": 4, "file_ending": ".nii.gz"}
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(dataset), encoding="utf-8")
+    return tmp_path / "data"
+
+
+def test_nnunets_raw_layout_is_read(nnunet):
+    assert [volume.name for volume in find_volumes(DataSource("nnunet", str(nnunet)))] == [
+        f"heart_{n}" for n in range(4)
+    ]
+
+
+def study_of(repository, tmp_path, data):
+    text = (repository / "training" / "configs" / "acdc-smoke.yaml").read_text(encoding="utf-8")
+    text = text.replace("{layout: acdc, root: ACDC_ROOT, patients: 5}", f"{{layout: nnunet, root: {data}}}")
+    path = tmp_path / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_study(path, tmp_path / "runs")
+
+
+def test_an_organ_of_ones_own_is_prepared_from_one_config_file(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    prepare(study)
+    assert (study.folder / "windows.npz").is_file() and (study.folder / "split.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda data: (data / "labelsTr" / "heart_2.nii.gz").unlink(), "heart_2 has no reference"),
+        (lambda data: (data / "imagesTr" / "heart_1_0000.nii.gz").unlink(), "heart_1 lacks its channel"),
+        (lambda data: (data / "dataset.json").unlink(), "dataset.json"),
+        (lambda data: shutil.rmtree(data), "does not exist"),
+        (
+            lambda data: sitk.WriteImage(
+                sitk.Crop(demo_reference(), [1, 0, 0]), str(data / "labelsTr" / "heart_3.nii.gz")
+            ),
+            "case heart_3 lies on another grid",
+        ),
+    ],
+)
+def test_bad_data_gets_a_sentence_that_names_the_case(repository, nnunet, tmp_path, damage, said):
+    damage(nnunet)
+    with pytest.raises(InputError, match=said):
+        prepare(study_of(repository, tmp_path, nnunet))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("rec_net:", "reck_net:", "reck_net"),
+        ("epochs: 1,", "epochen: 1,", "epochen"),
+        ("name: acdc-smoke", "name: [", "cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_named(repository, tmp_path, before, after, said):
+    text = (repository / "training" / "configs" / "acdc-smoke.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "study.yaml"
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        read_study(path)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_each_kind_of_perturbation_changes_the_mask_over_a_range_of_dice(kind):
+    labels = sitk.GetArrayFromImage(demo_reference())[3]
+    mask = labels == 2
+    rng = np.random.default_rng(0)
+    made = [perturb(mask, labels, kind, rng) for _ in range(30)]
+    dice = [2 * (mask & other).sum() / (mask.sum() + other.sum()) for other in made]
+    assert all(other.shape == mask.shape and other.dtype == bool for other in made)
+    assert np.mean(np.array(dice) < 1) > 0.6
+    assert np.ptp(dice) > 0.1
+
+
+def pool_of(dice) -> Pool:
+    dice = np.asarray(dice, np.float32)
+    return Pool(np.ones((*dice.shape, 2, 2), bool), dice, np.zeros((*dice.shape, 2)))
+
+
+def test_a_sample_holds_each_bin_of_dice_alike():
+    dice = np.concatenate([np.random.default_rng(0).uniform(0, 1, (4, 300)), np.full((4, 700), 0.95)], axis=1)
+    drawn = pool_of(dice).draw(np.arange(1000), 100, np.random.default_rng(1))
+    counts = np.histogram(dice[drawn[:, 0], drawn[:, 1]], bins=np.linspace(0, 1, 11))[0]
+    assert counts.tolist() == [10] * 10
+    assert len({tuple(pair) for pair in drawn.tolist()}) == 100
+
+
+def test_an_empty_bin_is_named():
+    with pytest.raises(InputError, match=r"between 0\.8 and 0\.9"):
+        pool_of([[0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.95]]).draw(
+            np.arange(9), 10, np.random.default_rng(0), every_bin=True
+        )

@@ -1,0 +1,35 @@
+"""The whole study from end to end on a few real patients."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from SegQualityQCLib.bundle import ModelBundle
+from SegQualityQCLib.demo import demo_case
+from SegQualityQCLib.estimator import load_estimator
+
+
+def snakemake(repository: Path, runs: Path, *more: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "-c2", "-s", "training/Snakefile"]
+    command += ["--configfile", "training/configs/acdc-smoke.yaml", "--directory", str(repository), *more]
+    environment = {**os.environ, "SEGQUALITY_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
+    repository, acdc_root, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ACDC_ROOT", str(acdc_root))
+    run = snakemake(repository, tmp_path)
+    assert run.returncode == 0, run.stderr[-4000:]
+    exported = tmp_path / "acdc-smoke" / "export"
+    bundle = ModelBundle.load(exported / "Models" / "acdc-lv-myocardium")
+    report = load_estimator(bundle, "cpu").assess(demo_case())
+    assert len(report.slices) == 10
+    page = (exported / "README.md").read_text(encoding="utf-8")
+    assert "## Goals: left ventricular myocardium" in page and "patient" in page
+    again = snakemake(repository, tmp_path, "--dry-run")
+    assert "Nothing to be done" in again.stdout + again.stderr

@@ -1,0 +1,204 @@
+"""Stage 8: the results page and its plots, from what the other stages wrote."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from .bundling import bundle_name
+from .configuration import Structure, Study, stage_arguments
+from .reg_net import KINDS
+from .scoring import NET, Scores, balanced
+
+_METHOD = {"rec-reg": "difference image (REC-Net + REG-Net)", "direct": "image (after Robinson)"}
+
+
+def write_results(study: Study, target: Path) -> None:
+    """Write README.md and the plots of a study into ``target``."""
+    target.mkdir(parents=True, exist_ok=True)
+    first = study.structures[0]
+    runs = _evaluated(study)
+    lines = [
+        f"# Results of the study {study.name}",
+        "",
+        "Made by `python -m training.results_page`; do not edit. Every figure is measured on patients outside training",
+        "and validation, through the library's own estimator. Brackets: 95 % interval from resampling patients.",
+        "",
+        *_goal_table(study, first, runs),
+        *_model_table(runs),
+        *_kind_table(runs),
+        *_reconstruction_table(study),
+        *_split_section(study),
+        *_sample_section(runs),
+        *_time_section(study),
+        "## Plots",
+        "",
+    ]
+    for structure, kind, seed, _ in runs:
+        name = f"{bundle_name(study, structure, kind)}-seed{seed}"
+        _plot(Scores.read(study.folder / "evaluation" / f"{name}.npz"), study, target / f"{name}.png")
+        lines += [f"![predicted against true Dice, error and coverage by Dice, {name}]({name}.png)", ""]
+    lines += [
+        "Pictures of patients (reconstructions, sample predictions) are not shown here: the data's licence and the",
+        "patients' privacy stand against it.",
+    ]
+    partial = target / "README.partial"
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial.replace(target / "README.md")
+
+
+_Run = tuple[Structure, str, int, dict[str, Any]]
+
+
+def _evaluated(study: Study) -> list[_Run]:
+    runs = []
+    for structure in study.structures:
+        for kind in KINDS:
+            for seed in study.seeds:
+                path = study.folder / "evaluation" / f"{bundle_name(study, structure, kind)}-seed{seed}.json"
+                if path.is_file():
+                    runs.append((structure, kind, seed, json.loads(path.read_text(encoding="utf-8"))))
+    return runs
+
+
+def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[str]:
+    mine = {kind: figures for s, kind, seed, figures in runs if s == structure and seed == study.seeds[0]}
+    rec = study.folder / f"rec-{structure.key}" / "figures.json"
+    l1 = json.loads(rec.read_text(encoding="utf-8"))["val_l1"] if rec.is_file() else float("nan")
+    rows = [("REC-Net validation L1", "about 0.01", "at most 0.0095", f"{l1:.4f}")]
+    if "rec-reg" in mine:
+        nets, volume = mine["rec-reg"]["nets"], mine["rec-reg"]["volume"]
+        rows += [
+            ("MAE, uniform Dice, difference image", ".04 ± .05", "at most .035", _interval(nets["mae"])),
+            ("Pearson r", "-", "at least .97", _interval(nets["r"])),
+            ("volume Dice MAE", "-", "at most .03", f"{volume['mae']:.3f}"),
+            ("90 % interval: coverage", "-", ".88 to .92", _interval(nets["coverage"])),
+            ("90 % interval: mean width", "-", "at most .15", _interval(nets["width"])),
+        ]
+    if "direct" in mine:
+        rows.insert(2, ("MAE, Robinson's", ".04 ± .05", "side by side", _interval(mine["direct"]["nets"]["mae"])))
+    return [f"## Goals: {structure.name}", "", *_table(("", "paper", "goal", "measured"), rows), ""]
+
+
+def _model_table(runs: list[_Run]) -> list[str]:
+    rows = [
+        (
+            structure.name,
+            _METHOD[kind],
+            str(seed),
+            _interval(figures["nets"]["mae"]),
+            _interval(figures["perturbed"]["mae"]),
+            _interval(figures["nets"]["r"]),
+            _interval(figures["nets"]["coverage"]),
+            _interval(figures["perturbed"]["coverage"]),
+            f"{figures['volume']['mae']:.3f}",
+            f"{figures['unfamiliar']:.3f}",
+        )
+        for structure, kind, seed, figures in runs
+    ]
+    head = ("structure", "method", "seed", "MAE U-nets", "MAE perturbed", "r U-nets", "coverage U-nets")
+    head = (*head, "coverage perturbed", "volume MAE", "called unfamiliar")
+    return ["## All models, test patients", "", *_table(head, rows), ""]
+
+
+def _kind_table(runs: list[_Run]) -> list[str]:
+    kinds = sorted({kind for *_, figures in runs for kind in figures["mae_by_kind"]})
+    rows = [
+        (structure.name, _METHOD[kind], *(f"{figures['mae_by_kind'].get(k, float('nan')):.3f}" for k in kinds))
+        for structure, kind, _, figures in runs
+    ]
+    return [
+        "## MAE by kind of candidate (all slices, not balanced)",
+        "",
+        *_table(("structure", "method", *kinds), rows),
+        "",
+    ]
+
+
+def _reconstruction_table(study: Study) -> list[str]:
+    rows = []
+    for structure in study.structures:
+        path = study.folder / f"rec-{structure.key}" / "figures.json"
+        if path.is_file():
+            figures = json.loads(path.read_text(encoding="utf-8"))
+            rows.append(
+                (structure.name, str(figures["epochs"]), f"{figures['val_l1']:.4f}", f"{figures['val_l1_inside']:.4f}")
+            )
+    head = ("structure", "epochs", "validation L1", "inside the mask")
+    return ["## REC-Nets", "", *_table(head, rows), ""]
+
+
+def _split_section(study: Study) -> list[str]:
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    lines = ["## Split of the patients", ""]
+    for part, patients in split.items():
+        lines.append(f"- {part} ({len(patients)}): {', '.join(patients)}")
+    return [*lines, ""]
+
+
+def _sample_section(runs: list[_Run]) -> list[str]:
+    lines = ["## Test samples, evenly over ten bins of Dice as far as the bins allow", ""]
+    for structure, kind, seed, figures in runs:
+        counts = f"{figures['nets']['slices']} slices drawn by U-nets, {figures['perturbed']['slices']} perturbed"
+        lines.append(f"- {structure.name}, {kind}, seed {seed}: {counts}, {figures['volume']['volumes']} volumes")
+    return [*lines, ""]
+
+
+def _time_section(study: Study) -> list[str]:
+    rows = []
+    for path in sorted((study.folder / "times").glob("*.tsv")):
+        with path.open(encoding="utf-8") as file:
+            entry = next(csv.DictReader(file, delimiter="\t"))
+        rows.append((path.stem, entry["h:m:s"]))
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
+    machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    return ["## Hardware and time", "", machine, "", *(_table(("stage", "time"), rows) if rows else []), ""]
+
+
+def _interval(figure: list[float]) -> str:
+    value, low, high = figure
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
+
+
+def _plot(scores: Scores, study: Study, path: Path) -> None:
+    """Predicted against true Dice; error by Dice; coverage by Dice."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), constrained_layout=True)
+    bins = np.minimum((scores.true * 10).astype(int), 9)
+    middles = (np.arange(10) + 0.5) / 10
+    for label, chosen, colour in (("U-nets", scores.kind == NET, "C0"), ("perturbed", scores.kind != NET, "C1")):
+        places = balanced(scores, chosen, study.sampling.test, study.split_seed)
+        axes[0].plot(scores.true[places], scores.predicted[places], ".", color=colour, markersize=3, label=label)
+        usable = chosen & np.isfinite(scores.predicted)
+        error = np.abs(scores.predicted - scores.true)
+        held = (scores.low <= scores.true) & (scores.true <= scores.high)
+        by_bin = [usable & (bins == number) for number in range(10)]
+        axes[1].plot(middles, [error[part].mean() if part.any() else np.nan for part in by_bin], "o-", color=colour)
+        axes[2].plot(middles, [held[part].mean() if part.any() else np.nan for part in by_bin], "o-", color=colour)
+    axes[0].plot([0, 1], [0, 1], "k-", linewidth=0.5)
+    axes[0].set(xlabel="true Dice", ylabel="predicted Dice", xlim=(0, 1), ylim=(0, 1))
+    axes[0].legend()
+    axes[1].set(xlabel="true Dice", ylabel="mean absolute error", ylim=(0, None))
+    axes[2].axhline(0.9, color="k", linewidth=0.5)
+    axes[2].set(xlabel="true Dice", ylabel="share inside the 90 % interval", ylim=(0, 1))
+    figure.savefig(path, dpi=70)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, target=Path)
+    write_results(arguments.study, arguments.target)
