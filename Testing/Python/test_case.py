@@ -1,0 +1,159 @@
+"""Cases and windows: geometry in physical space, and input that is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from SegQualityQCLib.case import Case
+from SegQualityQCLib.demo import demo_images, demo_reference
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.window import extract, reaches_outside, slice_extents, window_around_mask, window_grid
+
+
+def image_of(array, spacing=(1.0, 1.0, 4.0)) -> sitk.Image:
+    image = sitk.GetImageFromArray(np.asarray(array))
+    image.SetSpacing(spacing[: image.GetDimension()])
+    return image
+
+
+def gradient(shape=(4, 30, 40)) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+
+
+def square(shape=(4, 30, 40)) -> np.ndarray:
+    mask = np.zeros(shape, np.uint8)
+    mask[1:3, 10:20, 10:20] = 1
+    return mask
+
+
+def test_slices_lie_along_the_largest_spacing_unless_asked_otherwise():
+    assert Case.from_images(image_of(gradient()), image_of(square())).axis == 2
+    sagittal = (5.0, 1.0, 1.0)
+    assert Case.from_images(image_of(gradient(), sagittal), image_of(square(), sagittal)).axis == 0
+    assert Case.from_images(image_of(gradient()), image_of(square()), axis="j").axis == 1
+
+
+def test_a_2d_slice_is_a_volume_of_one_slice():
+    case = Case.from_images(image_of(gradient()[0]), image_of(square()[1]))
+    assert (case.n_slices, case.axis) == (1, 2)
+    assert case.pixel_area_mm2 == 1.0
+
+
+def test_the_area_of_a_pixel_follows_the_slice_axis():
+    case = Case.from_images(image_of(gradient(), (0.5, 2.0, 8.0)), image_of(square(), (0.5, 2.0, 8.0)), axis="i")
+    assert case.pixel_area_mm2 == 16.0
+
+
+def test_a_segmentation_on_a_coarser_grid_is_brought_onto_the_images():
+    coarse = image_of(square()[:, ::2, ::2], (2.0, 2.0, 4.0))
+    case = Case.from_images(image_of(gradient()), coarse)
+    assert case.mask.GetSize() == case.image.GetSize()
+    assert abs(sitk.GetArrayViewFromImage(case.mask).sum() - square().sum()) <= 80
+
+
+def test_a_segmentation_partly_outside_the_image_is_flagged():
+    moved = image_of(square())
+    moved.SetOrigin((25.0, 0.0, 0.0))
+    assert Case.from_images(image_of(gradient()), moved).flags == ("cropped_to_image",)
+
+
+REFUSED = {
+    "no physical overlap": ({"origin": (500.0, 0.0, 0.0)}, "overlap"),
+    "empty": ({"mask": square() * 0}, "empty"),
+    "no such label": ({"label": 5}, "no pixel"),
+    "several labels": ({"mask": square() + 2 * np.roll(square(), 11, 2)}, "choose one"),
+    "constant image": ({"image": np.full((4, 30, 40), 7, np.int16)}, "constant"),
+    "zero image": ({"image": np.zeros((4, 30, 40), np.int16)}, "constant"),
+    "NaN image": ({"image": np.where(gradient() == 5, np.nan, gradient())}, "NaN"),
+    "infinite image": ({"image": np.where(gradient() == 5, np.inf, gradient())}, "infinite"),
+    "probability map": ({"mask": square() * 0.5}, "probability"),
+    "labels that are no integers": ({"mask": square() * 1.5}, "integers"),
+    "NaN labels": ({"mask": np.where(square() > 0, np.nan, 0)}, "NaN"),
+    "huge labels": ({"mask": square() * 1e12}, "too large"),
+    "colour image": ({"image": np.zeros((4, 30, 40, 3), np.uint8)}, "several values"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_input_that_cannot_be_assessed_is_refused_with_a_sentence(what):
+    change, said = REFUSED[what]
+    array = change.get("image", gradient())
+    image = sitk.GetImageFromArray(array, isVector=array.ndim == 4)
+    mask = image_of(change.get("mask", square()), (1.0, 1.0, 1.0))
+    mask.SetOrigin(change.get("origin", (0.0, 0.0, 0.0)))
+    with pytest.raises(InputError, match=said) as caught:
+        Case.from_images(image, mask, label=change.get("label"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_4d_image_is_refused():
+    image = image_of(gradient())
+    with pytest.raises(InputError, match="4 dimensions"):
+        Case.from_images(sitk.JoinSeries([image, image]), image_of(square()))
+
+
+def test_a_direction_that_is_nearly_degenerate_is_refused():
+    image = image_of(gradient())
+    image.SetDirection([1, 0, 0, 1, 1e-5, 0, 0, 0, 1])
+    with pytest.raises(InputError, match="direction"):
+        Case.from_images(image, image_of(square()))
+
+
+def window_of(case: Case, size=32, spacing_mm=1.5):
+    return window_around_mask(case, slice_extents(case), size=size, spacing_mm=spacing_mm)
+
+
+def test_the_window_is_centred_on_the_mask_and_shows_what_lies_there():
+    case = Case.from_images(*demo_images(), label=2)
+    window = window_of(case, 144)
+    seen = extract(case, window)
+    grid = window_grid(case, window)
+    expected = sitk.Resample(case.mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
+    assert (seen.mask == sitk.GetArrayFromImage(expected)).all()
+    assert seen.image.min() == -1 and seen.image.max() == 1
+    centre = np.argwhere(seen.mask).mean(axis=0)[1:]
+    assert np.allclose(centre, 71.5, atol=0.6)
+
+
+def test_nothing_outside_the_window_matters():
+    image, labels = demo_images()
+    case = Case.from_images(image, labels, label=2)
+    window = window_of(case, 100)
+    array = sitk.GetArrayFromImage(image)
+    array[:, :20], array[:, :, :10] = 30000, -30000
+    changed = sitk.GetImageFromArray(array)
+    changed.CopyInformation(image)
+    other = Case.from_images(changed, labels, label=2)
+    assert (extract(case, window).image == extract(other, window).image).all()
+
+
+def test_slices_that_reach_outside_are_named():
+    case = Case.from_images(*demo_images(), label=2)
+    extents = slice_extents(case)
+    assert not reaches_outside(case, extents, window_of(case, 144)).any()
+    small = window_of(case, 40)
+    outside = reaches_outside(case, extents, small)
+    assert outside[1] and not outside[8]
+
+
+angles = st.floats(-np.pi, np.pi)
+
+
+@settings(max_examples=25)
+@given(st.permutations(range(3)), st.tuples(*[st.booleans()] * 3), angles, angles, angles)
+def test_a_window_holds_the_same_however_the_volume_is_stored_or_turned(order, flips, a, b, c):
+    images = [demo_images()[0], sitk.Cast(demo_reference() == 2, sitk.sitkUInt8)]
+    turn = np.array(sitk.Euler3DTransform((0, 0, 0), a, b, c).GetMatrix()).reshape(3, 3)
+    for image in images:
+        image.SetDirection((turn @ np.array(image.GetDirection()).reshape(3, 3)).ravel().tolist())
+    case = Case.from_images(*images)
+    stored = Case.from_images(*[sitk.Flip(sitk.PermuteAxes(image, order), flips) for image in images])
+    assert stored.axis == order.index(2)
+    one, other = extract(case, window_of(case)), extract(stored, window_of(stored))
+    step = -1 if flips[stored.axis] else 1
+    assert np.allclose(one.image, other.image[::step], atol=1e-4)
+    assert (one.mask != other.mask[::step]).mean() < 1e-3  # a pixel that lies on an edge may fall to either side

@@ -1,0 +1,165 @@
+"""Images and segmentations from disk: formats, grids, names, layers, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicerio
+
+from SegQualityQCLib.demo import demo_images, demo_reference
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.reading import read_cases, read_image
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The demo heart on disk in several formats."""
+    folder = tmp_path_factory.mktemp("files")
+    image, _ = demo_images()
+    for ending in ("nii.gz", "nrrd", "mha"):
+        sitk.WriteImage(image, str(folder / f"image.{ending}"))
+        sitk.WriteImage(demo_reference(), str(folder / f"labels.{ending}"))
+    return folder
+
+
+def write_seg_nrrd(path, image: sitk.Image, segments: list[dict]) -> None:
+    """A .seg.nrrd as Slicer writes it: a labelmap, or a vector image of layers, with the segments in the header."""
+    for number, segment in enumerate(segments):
+        for key, value in segment.items():
+            image.SetMetaData(f"Segment{number}_{key}", str(value))
+    image.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
+    sitk.WriteImage(image, str(path), useCompression=True)
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha"])
+def test_all_labels_of_a_labelmap_are_cases_under_their_own_names(folder, ending):
+    cases = read_cases(folder / f"image.{ending}", folder / f"labels.{ending}")
+    assert [case.segment for case in cases] == ["label 1", "label 2", "label 3"]
+    reference = sitk.GetArrayFromImage(demo_reference())
+    for case, label in zip(cases, (1, 2, 3), strict=True):
+        assert (sitk.GetArrayFromImage(case.mask) == (reference == label)).all()
+
+
+def test_a_label_is_chosen_by_its_value(folder):
+    (case,) = read_cases(folder / "image.mha", folder / "labels.mha", label=2)
+    assert case.segment == "label 2"
+
+
+SEGMENTS = [
+    {"ID": "Segment_1", "Name": "right ventricle", "LabelValue": 1, "Layer": 0},
+    {
+        "ID": "Segment_2",
+        "Name": "wall",
+        "LabelValue": 2,
+        "Layer": 0,
+        "Tags": "TerminologyEntry:Segmentation category and type~SCT^123037004^Anatomical Structure"
+        "~SCT^73829009^Myocardium~^^~Anatomic codes~^^~^^|",
+    },
+]
+
+
+def test_a_seg_nrrd_keeps_its_names_and_codes(folder, tmp_path):
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), SEGMENTS)
+    cases = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")
+    assert [case.segment for case in cases] == ["right ventricle", "wall"]
+    assert [case.terminology_code for case in cases] == [None, "73829009"]
+    (case,) = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="wall")
+    assert (sitk.GetArrayFromImage(case.mask) == (sitk.GetArrayFromImage(demo_reference()) == 2)).all()
+
+
+def test_overlapping_segments_are_read_from_their_layers(folder, tmp_path):
+    reference = demo_reference()
+    heart = sitk.Cast(reference > 0, sitk.sitkUInt8)
+    layers = [sitk.GetArrayFromImage(layer).astype(np.uint8).T for layer in (reference == 2, heart)]
+    ijk_to_lps = np.diag([*reference.GetSpacing(), 1.0])
+    ijk_to_lps[:3, 3] = reference.GetOrigin()
+    segments = [
+        {"id": "a", "name": "myocardium", "labelValue": 1, "layer": 0},
+        {"id": "b", "name": "heart", "labelValue": 1, "layer": 1},
+    ]
+    content = {"voxels": np.stack(layers), "ijkToLPS": ijk_to_lps, "segments": segments}
+    slicerio.write_segmentation(str(tmp_path / "s.seg.nrrd"), content)
+    myocardium, whole = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")
+    assert (sitk.GetArrayFromImage(whole.mask) == sitk.GetArrayFromImage(heart)).all()
+    assert (sitk.GetArrayFromImage(myocardium.mask) == (sitk.GetArrayFromImage(reference) == 2)).all()
+
+
+def test_a_cropped_segmentation_is_put_where_it_belongs(folder, tmp_path):
+    cropped = demo_reference()[60:190, 60:200, 1:9]
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", cropped, SEGMENTS)
+    (case,) = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="wall")
+    expected = sitk.GetArrayFromImage(demo_reference()) == 2
+    expected[:, :60] = expected[:, 200:] = False
+    assert (sitk.GetArrayFromImage(case.mask) == expected).all()
+    assert case.flags == ()
+
+
+def test_an_empty_segment_among_several_does_not_stop_the_others(folder, tmp_path):
+    segments = [*SEGMENTS, {"ID": "c", "Name": "nothing", "LabelValue": 9, "Layer": 0}]
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), segments)
+    assert len(read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")) == 2
+    with pytest.raises(InputError, match="no pixel"):
+        read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="nothing")
+
+
+def write_dicom_series(folder, uid: str) -> sitk.Image:
+    image = demo_images()[0]
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for k in range(image.GetSize()[2]):
+        plane = image[:, :, k]
+        plane = sitk.JoinSeries(plane)[:, :, 0]
+        position = image.TransformIndexToPhysicalPoint((0, 0, k))
+        tags = {
+            "0008|0060": "MR",
+            "0020|000e": uid,
+            "0008|0018": f"{uid}.{k + 1}",
+            "0020|0032": "\\".join(map(str, position)),
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0020|0013": str(k),
+            "0010|0010": "Doe^Jane",
+        }
+        for tag, value in tags.items():
+            plane.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{uid}-{k:02d}.dcm"))
+        writer.Execute(plane)
+    return image
+
+
+def test_a_dicom_folder_is_read_as_one_volume(tmp_path):
+    image = write_dicom_series(tmp_path, "1.2.3")
+    read = read_image(tmp_path)
+    assert read.GetSize() == image.GetSize()
+    assert np.allclose(read.GetSpacing(), image.GetSpacing()) and np.allclose(read.GetOrigin(), image.GetOrigin())
+    assert (sitk.GetArrayFromImage(read) == sitk.GetArrayFromImage(image)).all()
+
+
+def test_a_folder_of_several_series_or_none_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no DICOM series"):
+        read_image(tmp_path)
+    for uid in ("1.2.3", "1.2.4"):
+        write_dicom_series(tmp_path, uid)
+    with pytest.raises(InputError, match="2 DICOM series"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"label": 99}, "no label 99: it has label 1, label 2, label 3"),
+        ({"segment": "spleen"}, "no segment 'spleen'"),
+        ({"label": 1, "segment": "spleen"}, "both"),
+        ({"label": 1, "axis": "z"}, "axis 'z'"),
+    ],
+)
+def test_a_choice_that_is_not_there_is_answered_with_what_is(folder, options, said):
+    with pytest.raises(InputError, match=said):
+        read_cases(folder / "image.nrrd", folder / "labels.nrrd", **options)
+
+
+@pytest.mark.parametrize("content", [b"", b"NRRD0004\n", b"NRRD0004\ntype: uint8\nSegment0_LabelValue:=x\n", b"text"])
+def test_a_damaged_seg_nrrd_is_refused(folder, tmp_path, content):
+    (tmp_path / "s.seg.nrrd").write_bytes(content)
+    with pytest.raises(InputError, match=r"s\.seg\.nrrd"):
+        read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")
