@@ -24,6 +24,7 @@ class Structure:
         snomed: SNOMED-CT code, meaning.
         aliases: Names that segments of it go by.
         warm_start: Key of the structure whose networks its own start from; ``None`` starts from random weights.
+        kinds: The methods that are trained.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Structure:
     snomed: tuple[str, str]
     aliases: tuple[str, ...] = ()
     warm_start: str | None = None
+    kinds: tuple[str, ...] = ("rec-reg", "direct")
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ class Study:
         seeds: Seeds of the REG-Nets; the first one is exported.
         familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
             of what is familiar.
+        models: Folder that the bundles are exported to; by default inside the study's folder.
+        results: Folder of the results page; by default inside the study's folder.
+        version: Version of the exported bundles.
         runs: Folder of all studies' runs.
     """
 
@@ -117,6 +122,9 @@ class Study:
     seeds: tuple[int, ...] = (0,)
     split_seed: int = 0
     familiarity_margin: float = 1.0
+    models: str | None = None
+    results: str | None = None
+    version: str = "0.1.0"
     precision: str = "bf16-mixed"
     runs: Path = Path("runs")
 
