@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from .configuration import Structure, Study
+from .configuration import Structure, Study, Variant
 from .reg_net import run_name
 
 LICENCE = "CC-BY-NC-SA-4.0"
@@ -38,13 +38,14 @@ def write_bundle(
     familiarity: dict[str, Any],
     evaluation: dict[str, Any],
     card: str,
+    variant: Variant | None = None,
 ) -> None:
     """Write a bundle into a folder beside the target, then put it in the target's place."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for part in ("configs", "models", "docs"):
         (partial / part).mkdir(parents=True)
-    files = {"models/reg_net.pt": study.folder / run_name(kind, structure, seed) / "reg_net.pt"}
+    files = {"models/reg_net.pt": study.folder / run_name(kind, structure, seed, variant) / "reg_net.pt"}
     networks: dict[str, Any] = {"reg_net": study.reg_network}
     if kind == "rec-reg":
         files["models/rec_net.pt"] = study.folder / f"rec-{structure.key}" / "rec_net.pt"

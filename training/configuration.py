@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +93,36 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A REG-Net trained in another way, for the ablation table; what is not given stays as in the study.
+
+    Attributes:
+        name: Of the variant.
+        says: What it shows, for the table.
+        fresh, perturbed: As in :class:`Sampling`.
+        without: A kind of perturbed mask that the net never sees and is then measured on.
+    """
+
+    name: str
+    says: str
+    fresh: bool | None = None
+    perturbed: float | None = None
+    without: str | None = None
+
+    def sampling(self, sampling: Sampling) -> Sampling:
+        """The study's sampling, changed as this variant wants."""
+        changes = {key: getattr(self, key) for key in ("fresh", "perturbed") if getattr(self, key) is not None}
+        return replace(sampling, **changes)
+
+
+@dataclass(frozen=True)
 class Study:
     """A whole study; see training/configs for examples.
 
     Attributes:
         margin: Pixels around the networks' window that the cache keeps for augmentation.
         seeds: Seeds of the REG-Nets; the first one is exported.
+        variants: Other ways of training REG-Net on the first structure's difference images, for the ablation table.
         familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
             of what is familiar.
         models: Folder that the bundles are exported to; by default inside the study's folder.
@@ -120,6 +144,7 @@ class Study:
     rec_filters: tuple[int, ...] = (16, 32, 64, 128)
     reg_network: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
+    variants: tuple[Variant, ...] = ()
     split_seed: int = 0
     familiarity_margin: float = 1.0
     models: str | None = None
@@ -132,6 +157,16 @@ class Study:
     def folder(self) -> Path:
         """Where the study keeps what it makes."""
         return self.runs / self.name
+
+    def variant(self, name: str | None) -> Variant | None:
+        """The variant with this name; ``None`` for none."""
+        if name is None:
+            return None
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        known = ", ".join(variant.name for variant in self.variants)
+        raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
 
     def structure(self, key: str) -> Structure:
         """The structure with this key."""
@@ -172,20 +207,24 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
     content["structures"] = tuple(
         _build(Structure, entry, f"{path}: structures") for entry in content.get("structures", ())
     )
+    content["variants"] = tuple(_build(Variant, entry, f"{path}: variants") for entry in content.get("variants", ()))
     return _build(Study, content, str(path))
 
 
-def stage_arguments(description: str | None, **extra: type) -> argparse.Namespace:
+def stage_arguments(description: str | None, *, variant: bool = False, **extra: type) -> argparse.Namespace:
     """Parse the arguments that the stages share and a stage's own, and read the study into ``.study``.
 
     Args:
         description: What the stage does.
+        variant: Whether the stage takes the name of a variant.
         extra: Names and types of the stage's own arguments, each required.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", required=True, help="YAML file of the study")
     parser.add_argument("--runs", help="folder of the runs; by default SEGQUALITY_RUNS, else runs")
     parser.add_argument("--devices", default="1", help="number of GPUs, or of processes on a CPU")
+    if variant:
+        parser.add_argument("--variant", help="name of a variant of the study")
     for name, kind in extra.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
     arguments = parser.parse_args()

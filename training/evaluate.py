@@ -13,16 +13,17 @@ from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.estimator import load_estimator
 
 from .bundling import bundle_name, write_bundle
-from .configuration import Structure, Study, stage_arguments
+from .configuration import Structure, Study, Variant, stage_arguments
 from .scoring import NET, Scores, balanced, kind_name, score_patients
 
 _RESAMPLES = 1000
 
 
-def evaluate(study: Study, structure: Structure, kind: str, seed: int) -> None:
-    """Write the scores and the figures of a model on the test patients."""
+def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
+    """Write the scores and the figures of a model on the test patients; a variant borrows the model's calibration."""
     name = f"{bundle_name(study, structure, kind)}-seed{seed}"
     calibrated = json.loads((study.folder / "calibration" / f"{name}.json").read_text(encoding="utf-8"))
+    name += f"-{variant.name}" if variant else ""
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     folder = study.folder / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,6 +38,7 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int) -> None:
         **calibrated,
         evaluation={},
         card="A model that is being evaluated.\n",
+        variant=variant,
     )
     estimator = load_estimator(ModelBundle.load(provisional), "cpu")
     scores = score_patients(study, structure, estimator, split["test"])
@@ -115,5 +117,11 @@ def _width(scores: Scores, places: NDArray[np.int64]) -> float:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
-    evaluate(arguments.study, arguments.study.structure(arguments.structure), arguments.kind, arguments.seed)
+    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
+    evaluate(
+        arguments.study,
+        arguments.study.structure(arguments.structure),
+        arguments.kind,
+        arguments.seed,
+        arguments.study.variant(arguments.variant),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import lightning.pytorch as lightning
 import numpy as np
@@ -15,7 +16,7 @@ from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.networks import RecNet, RegNet, difference
 
 from .candidates import Pool, net_pool, perturbed_pool
-from .configuration import Structure, Study, stage_arguments
+from .configuration import Structure, Study, Variant, stage_arguments
 from .fitting import fit, one_cycle, save_weights
 from .windows import Augmentation, Windows, crop
 
@@ -121,13 +122,13 @@ class RegTraining(lightning.LightningModule):
         self.trainer.train_dataloader.dataset.redraw()
 
 
-def run_name(kind: str, structure: Structure, seed: int, without: str | None = None) -> str:
+def run_name(kind: str, structure: Structure, seed: int, variant: Variant | None = None) -> str:
     """The folder of a REG-Net's run."""
-    return f"{kind}-{structure.key}-seed{seed}" + (f"-without-{without.replace(' ', '-')}" if without else "")
+    return f"{kind}-{structure.key}-seed{seed}" + (f"-{variant.name}" if variant else "")
 
 
 def train_reg_net(
-    study: Study, structure: Structure, kind: str, seed: int, *, without: str | None = None, devices: str = "1"
+    study: Study, structure: Structure, kind: str, seed: int, *, variant: Variant | None = None, devices: str = "1"
 ) -> None:
     """Train a REG-Net; write reg_net.pt and its validation figures.
 
@@ -136,17 +137,19 @@ def train_reg_net(
         structure: What the masks show.
         kind: ``rec-reg`` or ``direct``.
         seed: Of weights, sampling and augmentation.
-        without: A kind of perturbed mask that the net shall never see.
+        variant: Another way of training, for the ablation table.
         devices: Number of GPUs, or of processes on a CPU.
     """
     if kind not in KINDS:
         raise InputError(f"The kind {kind!r} is not known: use {' or '.join(KINDS)}.")
     torch.manual_seed(seed)
+    if variant is not None:
+        study = replace(study, sampling=variant.sampling(study.sampling))
     windows = Windows.read(study.folder / "windows.npz")
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     pools = (
         net_pool(study, structure, windows),
-        perturbed_pool(study, structure, windows, without),
+        perturbed_pool(study, structure, windows, variant.without if variant else None),
     )
     rec_net = None
     if kind == "rec-reg":
@@ -165,7 +168,7 @@ def train_reg_net(
         pairs = pool.draw(held_out, study.sampling.validation, rng)
         triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
         validation.append(DataLoader(TensorDataset(triples), 64))
-    folder = study.folder / run_name(kind, structure, seed, without)
+    folder = study.folder / run_name(kind, structure, seed, variant)
     sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
     trainer = fit(
         module,
@@ -183,11 +186,12 @@ def train_reg_net(
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
+    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
     train_reg_net(
         arguments.study,
         arguments.study.structure(arguments.structure),
         arguments.kind,
         arguments.seed,
+        variant=arguments.study.variant(arguments.variant),
         devices=arguments.devices,
     )

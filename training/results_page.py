@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 
 from .bundling import bundle_name
 from .configuration import Structure, Study, stage_arguments
+from .demo_figures import figures_of
 from .reg_net import KINDS
 from .scoring import NET, Scores, balanced
 
@@ -38,6 +39,7 @@ def write_results(study: Study, target: Path) -> None:
         *_goal_table(study, first, runs),
         *_model_table(runs),
         *_kind_table(runs),
+        *_variant_table(study, runs),
         *_reconstruction_table(study),
         *_split_section(study),
         *_sample_section(runs),
@@ -49,10 +51,9 @@ def write_results(study: Study, target: Path) -> None:
         name = f"{bundle_name(study, structure, kind)}-seed{seed}"
         _plot(Scores.read(study.folder / "evaluation" / f"{name}.npz"), study, target / f"{name}.png")
         lines += [f"![predicted against true Dice, error and coverage by Dice, {name}]({name}.png)", ""]
-    lines += [
-        "Pictures of patients (reconstructions, sample predictions) are not shown here: the data's licence and the",
-        "patients' privacy stand against it.",
-    ]
+    calibrated = study.folder / "evaluation" / f"{bundle_name(study, first, 'rec-reg')}-seed{study.seeds[0]}"
+    lines += ["The same networks on the synthetic demo heart; no patient's image is shown in this repository.", ""]
+    lines += [f"![{name.removesuffix('.png')} on the demo heart]({name})" for name in figures_of(calibrated, target)]
     partial = target / "README.partial"
     partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial.replace(target / "README.md")
@@ -124,6 +125,30 @@ def _kind_table(runs: list[_Run]) -> list[str]:
         *_table(("structure", "method", *kinds), rows),
         "",
     ]
+
+
+def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
+    """What each addition brings: the same net trained in other ways."""
+    structure, seed = study.structures[0], study.seeds[0]
+    name = f"{bundle_name(study, structure, 'rec-reg')}-seed{seed}"
+    evaluated = [
+        ("as shipped", None, figures) for s, k, n, figures in runs if (s, k, n) == (structure, "rec-reg", seed)
+    ]
+    for variant in study.variants:
+        path = study.folder / "evaluation" / f"{name}-{variant.name}.json"
+        if path.is_file():
+            evaluated.append((variant.says, variant.without, json.loads(path.read_text(encoding="utf-8"))))
+    rows = [
+        (
+            says,
+            _interval(figures["nets"]["mae"]),
+            _interval(figures["perturbed"]["mae"]),
+            "" if without is None else f"{without}: {figures['mae_by_kind'][without]:.3f}",
+        )
+        for says, without, figures in evaluated
+    ]
+    head = ("trained", "MAE U-nets", "MAE perturbed", "MAE on the kind never seen (goal at most .06)")
+    return [f"## Ablation: {structure.name}, difference image", "", *_table(head, rows), ""]
 
 
 def _reconstruction_table(study: Study) -> list[str]:
