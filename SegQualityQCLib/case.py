@@ -168,7 +168,10 @@ def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
 
 def labels_of(segmentation: sitk.Image) -> list[int]:
     """The non-zero label values of a checked labelmap, in ascending order."""
-    return [int(value) for value in np.unique(sitk.GetArrayViewFromImage(segmentation)) if value != 0]
+    labels: set[int] = set()
+    for plane in sitk.GetArrayViewFromImage(segmentation):  # sorting a large volume whole would copy it twice
+        labels.update(np.unique(plane).tolist())
+    return sorted(labels - {0})
 
 
 def only_label(segmentation: sitk.Image, name: str) -> int:

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
-from SegQualityQCLib.demo import demo_case
 
 from SegQualityQCLib.case import Case
+from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
@@ -80,7 +80,8 @@ def print_peak_memory() -> None:
     case = large_case()
     sitk.WriteImage(case.image, str(folder / "image.mha"))
     sitk.WriteImage(case.mask, str(folder / "mask.mha"))
-    peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    # Linux alone: a child's ru_maxrss would start from the size of this process.
+    peak = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     assess = (
         "from SegQualityQCLib.estimator import load_estimator\n"
         "from SegQualityQCLib.reading import read_cases\n"
