@@ -1,4 +1,4 @@
-"""Stage 7: export a model of each structure as a bundle, with its model card."""
+"""Stage 7: export an evaluated model as a bundle, with its model card."""
 
 from __future__ import annotations
 
@@ -10,40 +10,30 @@ from SegQualityQCLib.bundle import ModelBundle
 
 from .bundling import LICENCE, bundle_name, write_bundle
 from .configuration import Structure, Study, stage_arguments
-from .reg_net import KINDS
 
 
-def export(study: Study, structure: Structure, seed: int, version: str, target: Path) -> None:
-    """Write the bundle of a structure: of the methods that were evaluated, the one with the lowest error."""
-    kind, figures = best_kind(study, structure, seed)
+def export(study: Study, structure: Structure, kind: str, seed: int, target: Path) -> None:
+    """Write the bundle of an evaluated model into ``target``."""
     name = bundle_name(study, structure, kind)
-    calibrated = json.loads((study.folder / "calibration" / f"{name}-seed{seed}.json").read_text(encoding="utf-8"))
-    target.mkdir(parents=True, exist_ok=True)
+    calibrated, figures = (
+        json.loads((study.folder / stage / f"{name}-seed{seed}.json").read_text(encoding="utf-8"))
+        for stage in ("calibration", "evaluation")
+    )
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
-    folder = target / bundle_name(study, structure, "rec-reg")
+    target.mkdir(parents=True, exist_ok=True)
     write_bundle(
-        folder,
+        target / name,
         study,
         structure,
         kind,
         seed,
-        version=version,
+        version=study.version,
         **calibrated,
         evaluation=summary(figures),
-        card=model_card(study, structure, kind, version, figures, split),
+        card=model_card(study, structure, kind, figures, split),
     )
-    bundle = ModelBundle.load(folder)
-    print(f"{bundle.name} {bundle.version} ({kind}): {bundle.sha256}")
-
-
-def best_kind(study: Study, structure: Structure, seed: int) -> tuple[str, dict[str, Any]]:
-    """The evaluated method with the lowest error over U-net candidates and perturbed masks, and its figures."""
-    evaluated = {}
-    for kind in KINDS:
-        path = study.folder / "evaluation" / f"{bundle_name(study, structure, kind)}-seed{seed}.json"
-        if path.is_file():
-            evaluated[kind] = json.loads(path.read_text(encoding="utf-8"))
-    return min(evaluated.items(), key=lambda item: summary(item[1])["mae"])
+    bundle = ModelBundle.load(target / name)
+    print(f"{bundle.name} {bundle.version}: {bundle.sha256}")
 
 
 def summary(figures: dict[str, Any]) -> dict[str, float]:
@@ -60,7 +50,7 @@ def summary(figures: dict[str, Any]) -> dict[str, float]:
 
 
 def model_card(
-    study: Study, structure: Structure, kind: str, version: str, figures: dict[str, Any], split: dict[str, list[str]]
+    study: Study, structure: Structure, kind: str, figures: dict[str, Any], split: dict[str, list[str]]
 ) -> str:
     """The model card in Markdown."""
     method = {
@@ -70,7 +60,7 @@ def model_card(
     }[kind]
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in summary(figures).items())
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
-    return f"""# {bundle_name(study, structure, "rec-reg")} {version}
+    return f"""# {bundle_name(study, structure, kind)} {study.version}
 
 Predicts, slice by slice and without a reference, the Dice of a candidate segmentation of the {structure.name} in
 short-axis cardiac cine-MRI. {method}
@@ -98,11 +88,11 @@ estimate: read its interval. Trained on adults with five groups of diagnosis.
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, seed=int, version=str, target=Path)
+    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int, target=Path)
     export(
         arguments.study,
         arguments.study.structure(arguments.structure),
+        arguments.kind,
         arguments.seed,
-        arguments.version,
         arguments.target,
     )

@@ -21,7 +21,7 @@ from SegQualityQCLib.bundle import (
 from SegQualityQCLib.errors import BundleError
 from SegQualityQCLib.estimator import load_estimator
 
-NAMES = ["acdc-lv-cavity", "acdc-lv-myocardium", "acdc-rv-cavity"]
+NAMES = [path.name for path in available_bundles()]
 
 
 @pytest.fixture
@@ -66,20 +66,20 @@ def test_the_default_model_is_the_one_with_the_lowest_evaluated_error():
 @pytest.mark.parametrize(
     ("name", "code", "expected"),
     [
-        ("LV myocardium", None, "acdc-lv-myocardium"),
-        ("myocardium", None, "acdc-lv-myocardium"),
-        ("Right ventricle", None, "acdc-rv-cavity"),
+        ("LV myocardium", None, "left ventricular myocardium"),
+        ("myocardium", None, "left ventricular myocardium"),
     ],
 )
 def test_a_segment_is_matched_to_its_model_by_name(name, code, expected):
     bundle, matched = bundle_for_segment(name, code)
-    assert matched and bundle.name == expected
+    assert matched and bundle.target.name == expected
 
 
 def test_a_code_decides_over_a_name():
-    cavity = ModelBundle.load(find_bundle("acdc-lv-cavity"))
-    bundle, matched = bundle_for_segment("myocardium", cavity.target.snomed)
-    assert matched and bundle.name == "acdc-lv-cavity"
+    myocardium = ModelBundle.load(find_bundle("acdc-lv-myocardium"))
+    bundle, matched = bundle_for_segment("my segment", myocardium.target.snomed)
+    assert matched and bundle.target == myocardium.target
+    assert not bundle_for_segment("myocardium", "10200004")[1]
 
 
 def test_a_segment_without_a_model_gets_the_default_and_it_is_said():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SegQualityQCLib.demo import demo_images, demo_reference
 
+from SegQualityQCLib.bundle import find_bundle
 from SegQualityQCLib.case import Case
+from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.report import SliceScore, Status
@@ -189,8 +191,11 @@ def test_erasing_a_slice_and_drawing_it_again_restores_the_report(estimator, cas
     assert restored.volume.dice == pytest.approx(report.volume.dice, abs=1e-4)
 
 
-def test_a_report_of_another_model_cannot_be_rescored(case, report):
-    other = load_estimator("acdc-lv-cavity", "cpu")
+def test_a_report_of_another_model_cannot_be_rescored(case, report, tmp_path):
+    newer = shutil.copytree(find_bundle("acdc-lv-myocardium"), tmp_path / "newer")
+    metadata = newer / "configs" / "metadata.json"
+    metadata.write_text(metadata.read_text(encoding="utf-8").replace('"version": "', '"version": "9'), encoding="utf-8")
+    other = load_estimator(newer, "cpu")
     with pytest.raises(InputError, match="assess the case again"):
         other.rescore(case, report, [0])
 

