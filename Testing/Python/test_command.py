@@ -14,9 +14,9 @@ import jsonschema
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SegQualityQCLib.demo import demo_images
 
 from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.demo import demo_images
 
 
 def segquality(*arguments: object, **options) -> subprocess.CompletedProcess:
