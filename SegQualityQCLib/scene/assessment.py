@@ -1,0 +1,162 @@
+"""An assessment of MRML nodes in short steps; the scene is written once, at the end, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..bundle import ModelBundle, bundle_for_segment, find_bundle
+from ..case import Case
+from ..errors import InputError
+from ..estimator import Estimator, load_estimator
+from ..report import QualityReport
+from .cases import case_of, segment_ids, terminology_code
+from .overlays import write_difference, write_overlay, write_surfaces
+from .plots import write_chart
+from .references import ROLES, remove_nodes
+from .tables import write_table
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to assess.
+
+    Attributes:
+        volume_node: Scalar volume node.
+        segmentation_node: Segmentation node.
+        segment_ids: Identifiers; ``None`` takes all segments that are drawn.
+        model: Name or folder of a bundle; ``None`` takes the one that fits each segment.
+        axis: Slice axis ``"i"``, ``"j"`` or ``"k"``; ``None`` takes that of the largest spacing.
+        threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
+        difference: Whether to write the difference image of the first segment.
+        model_folders: Further folders with bundles.
+    """
+
+    volume_node: Any
+    segmentation_node: Any
+    segment_ids: Sequence[str] | None = None
+    model: str | None = None
+    axis: str | None = None
+    threshold: float = 0.7
+    difference: bool = False
+    model_folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Work done in [0, 1] and what is being done; ``reports`` are given with the last step."""
+
+    fraction: float
+    text: str
+    reports: dict[str, QualityReport] | None = None
+
+
+@dataclass
+class EstimatorCache:
+    """Estimators by bundle folder: loading the networks takes longer than assessing with them."""
+
+    _estimators: dict[tuple[str, float], Estimator] = field(default_factory=dict)
+
+    def get(self, folder: Path) -> Estimator:
+        """The estimator of a bundle; loaded anew when its metadata changed on disk."""
+        key = (str(folder), (folder / "configs" / "metadata.json").stat().st_mtime)
+        if key not in self._estimators:
+            self._estimators[key] = load_estimator(folder)
+        return self._estimators[key]
+
+
+def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int = 2) -> Iterator[Progress]:
+    """Assess in steps that each take a fraction of a second; dropping the iterator leaves the scene untouched.
+
+    Raises:
+        InputError: The input cannot be assessed.
+        BundleError: The model cannot be used.
+    """
+    cases = {}
+    for key in _chosen_segments(request):
+        cases[key] = case_of(request.volume_node, request.segmentation_node, key, axis=request.axis)
+        yield Progress(0.0, f"Reading {cases[key].segment}")
+    reports: dict[str, QualityReport] = {}
+    difference = None
+    for done, (key, case) in enumerate(cases.items()):
+        estimator = estimators.get(_bundle_folder(request, case))
+        yield Progress(done / len(cases), f"Assessing {case.segment}")
+        for step in estimator.iter_assess(case, batch_size=batch_size):
+            fraction = (done + step.done / step.total) / len(cases)
+            yield Progress(0.95 * fraction, f"Assessing {case.segment}: slice {step.done} of {step.total}")
+            if step.report is not None:
+                reports[key] = step.report
+        if request.difference and difference is None:
+            if not hasattr(estimator, "difference_image"):
+                raise InputError(
+                    f"The model {estimator.bundle.name} makes no difference image: untick it, or choose another model."
+                )
+            difference = estimator.difference_image(case, reports[key])
+            yield Progress(0.95, "Computing the difference image")
+    check_nodes(request)
+    yield from _iter_write(request, cases, reports, difference)
+
+
+def check_nodes(request: Request) -> None:
+    """Raise an :class:`InputError` if a node of the request is missing or has left the scene."""
+    for node, kind in ((request.volume_node, "volume"), (request.segmentation_node, "segmentation")):
+        if node is None:
+            raise InputError(f"No {kind} is chosen: load one, or choose it in the panel.")
+        if node.GetScene() is None:
+            raise InputError(f"The {kind} was removed from the scene: choose another one.")
+
+
+def remove_results(segmentation_node: Any) -> None:
+    """Remove everything that assessments of this segmentation wrote into the scene."""
+    for role in ROLES:
+        remove_nodes(segmentation_node, role)
+
+
+def _chosen_segments(request: Request) -> list[str]:
+    check_nodes(request)
+    name = request.segmentation_node.GetName()
+    present = segment_ids(request.segmentation_node)
+    if not present:
+        raise InputError(f"The segmentation {name} has no segments: draw or import one first.")
+    if request.segment_ids is None:
+        return present
+    chosen = list(request.segment_ids)
+    if not chosen:
+        raise InputError("No segment is chosen: tick at least one.")
+    for key in chosen:
+        if key not in present:
+            raise InputError(f"The segmentation {name} has no segment {key}.")
+    return chosen
+
+
+def _bundle_folder(request: Request, case: Case) -> Path:
+    if request.model:
+        return find_bundle(request.model)
+    return bundle_for_segment(case.segment, case.terminology_code, request.model_folders)[0].folder
+
+
+def model_fits(request: Request, segment_id: str) -> tuple[str, bool]:
+    """Name of the model that a segment would be assessed with, and whether it was trained on that structure."""
+    segment = request.segmentation_node.GetSegmentation().GetSegment(segment_id)
+    code, name = terminology_code(segment), segment.GetName()
+    if request.model:
+        bundle = ModelBundle.load(find_bundle(request.model))
+        return bundle.name, bundle.target.matches(code, name)
+    bundle, fits = bundle_for_segment(name, code, request.model_folders)
+    return bundle.name, fits
+
+
+def _iter_write(
+    request: Request, cases: dict[str, Case], reports: dict[str, QualityReport], difference: Any
+) -> Iterator[Progress]:
+    """Write all nodes in one step, so that a cancel finds all or none of them."""
+    segmentation, volume = request.segmentation_node, request.volume_node
+    write_overlay(segmentation, volume, cases, reports)
+    write_surfaces(segmentation, volume, cases, reports)
+    if difference is not None:
+        write_difference(segmentation, difference)
+    write_chart(segmentation, reports, request.threshold)
+    write_table(segmentation, volume, reports)
+    yield Progress(1.0, "Done", reports)

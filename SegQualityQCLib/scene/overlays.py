@@ -1,0 +1,168 @@
+"""Quality in the views: slices coloured by predicted Dice, the surface in 3-D, and the difference image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from ..case import Case
+from ..report import QualityReport
+from .cases import ijk_to_world
+from .colours import colour_node
+from .references import DIFFERENCE, OVERLAY, SURFACE, node_for, remove_nodes
+
+_OUTSIDE = -1.0  # below every Dice, so that the display threshold hides it
+
+
+def write_overlay(
+    segmentation_node: Any, volume_node: Any, cases: Mapping[str, Case], reports: Mapping[str, QualityReport]
+) -> Any:
+    """Write the overlay volume: predicted Dice inside the segments, the lowest where they overlap, -1 elsewhere.
+
+    Drawn slices without a score stay uncoloured.
+
+    Returns:
+        The vtkMRMLScalarVolumeNode on the volume's grid, referenced from the segmentation node.
+    """
+    shape = volume_node.GetImageData().GetDimensions()[::-1]
+    values = np.full(shape, _OUTSIDE, np.float32)
+    for key, report in reports.items():
+        mask = sitk.GetArrayViewFromImage(cases[key].mask).astype(bool)
+        for score in report.slices:
+            if score.dice is not None:
+                where: list[Any] = [slice(None)] * 3
+                where[2 - cases[key].axis] = score.index
+                plane, drawn = values[tuple(where)], mask[tuple(where)]
+                unset = drawn & ((plane < 0) | (plane > score.dice))
+                plane[unset] = score.dice
+    node = _volume(segmentation_node, OVERLAY, "quality overlay", values)
+    matrix = vtk.vtkMatrix4x4()
+    volume_node.GetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(matrix)
+    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    display = _display(node, 0.0, 1.0)
+    display.SetAndObserveColorNodeID(colour_node(segmentation_node.GetScene()).GetID())
+    legend(display)
+    return node
+
+
+def legend(display_node: Any) -> Any:
+    """The colour legend of an overlay's display node."""
+    node = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(display_node)
+    if node is None:
+        node = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(display_node)
+    if node is not None:  # without the Colors module there is none
+        node.SetTitleText("Predicted Dice")
+        node.SetLabelFormat("%.2f")
+        node.SetNumberOfLabels(6)
+    return node
+
+
+def write_difference(segmentation_node: Any, difference: sitk.Image) -> Any:
+    """Write the absolute difference |I - R| between the image and what the networks expect, on the window's grid."""
+    node = _volume(segmentation_node, DIFFERENCE, "difference", sitk.GetArrayFromImage(difference).astype(np.float32))
+    to_lps = np.eye(4)
+    to_lps[:3, :3] = np.array(difference.GetDirection()).reshape(3, 3) * np.array(difference.GetSpacing())
+    to_lps[:3, 3] = difference.GetOrigin()
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy((np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_lps).ravel().tolist())
+    node.SetIJKToRASMatrix(matrix)
+    display = _display(node, 0.1, 1.0)
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeRed")  # one of Slicer's own
+    return node
+
+
+def write_surfaces(
+    segmentation_node: Any, volume_node: Any, cases: Mapping[str, Case], reports: Mapping[str, QualityReport]
+) -> list[Any]:
+    """Write one model node a segment: its surface in world coordinates with the predicted Dice at each point."""
+    remove_nodes(segmentation_node, SURFACE, keep=set(reports))
+    nodes = []
+    colours = colour_node(segmentation_node.GetScene())
+    for key, report in reports.items():
+        name = f"{report.case.segment} quality surface"
+        node = node_for(segmentation_node, SURFACE, "vtkMRMLModelNode", name, key)
+        node.SetAndObservePolyData(_surface(cases[key], report, ijk_to_world(volume_node)))
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetActiveScalar("PredictedDice", vtk.vtkAssignAttribute.POINT_DATA)
+        display.SetAndObserveColorNodeID(colours.GetID())
+        display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
+        display.SetScalarRange(0.0, 1.0)
+        display.SetScalarVisibility(True)
+        nodes.append(node)
+    return nodes
+
+
+def _surface(case: Case, report: QualityReport, index_to_world: np.ndarray) -> Any:
+    """The mask's surface, each point with the Dice of its nearest slice (-1 where it is unscored)."""
+    mask = np.pad(sitk.GetArrayViewFromImage(case.mask), 1)
+    data = vtk.vtkImageData()
+    data.SetDimensions(mask.shape[::-1])
+    data.SetOrigin(-1, -1, -1)
+    data.GetPointData().SetScalars(numpy_to_vtk(mask.ravel(), deep=True))
+    contour = vtk.vtkFlyingEdges3D()
+    contour.SetInputData(data)
+    contour.SetValue(0, 0.5)
+    contour.ComputeNormalsOff()
+    contour.ComputeGradientsOff()
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(index_to_world.ravel().tolist())
+    transform = vtk.vtkTransform()
+    transform.SetMatrix(matrix)
+    to_world = vtk.vtkTransformPolyDataFilter()
+    to_world.SetTransform(transform)
+    to_world.SetInputConnection(contour.GetOutputPort())
+    normals = vtk.vtkPolyDataNormals()
+    normals.SetInputConnection(to_world.GetOutputPort())
+    normals.SplittingOff()
+    normals.Update()
+    surface = vtk.vtkPolyData()
+    surface.DeepCopy(normals.GetOutput())
+    if surface.GetNumberOfPoints() == 0:
+        return surface
+    points = vtk_to_numpy(surface.GetPoints().GetData()).astype(float)
+    index = np.c_[points, np.ones(len(points))] @ np.linalg.inv(index_to_world).T
+    nearest = np.clip(np.rint(index[:, case.axis]), 0, case.n_slices - 1).astype(int)
+    dice = np.array([_OUTSIDE if score.dice is None else score.dice for score in report.slices], np.float32)
+    scalars = numpy_to_vtk(_nearest_drawn(dice, case)[nearest], deep=True)
+    scalars.SetName("PredictedDice")
+    surface.GetPointData().SetScalars(scalars)
+    return surface
+
+
+def _nearest_drawn(dice: np.ndarray, case: Case) -> np.ndarray:
+    """Dice of each slice, an empty one taking that of its drawn neighbour, into which the surface reaches halfway."""
+    axes = tuple(2 - a for a in range(3) if a != case.axis)
+    drawn = np.flatnonzero(sitk.GetArrayViewFromImage(case.mask).any(axis=axes))
+    slices = np.arange(case.n_slices)
+    return dice[drawn[np.abs(slices[:, None] - drawn[None]).argmin(axis=1)]]
+
+
+def _volume(owner: Any, role: str, suffix: str, values: np.ndarray) -> Any:
+    node = node_for(owner, role, "vtkMRMLScalarVolumeNode", f"{owner.GetName()} {suffix}")
+    data = vtk.vtkImageData()
+    data.SetDimensions(values.shape[::-1])
+    data.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
+    node.SetAndObserveImageData(data)
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _display(node: Any, lower: float, upper: float) -> Any:
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(0.0, 1.0)
+    display.AutoThresholdOff()
+    display.SetThreshold(lower, upper)
+    display.ApplyThresholdOn()
+    display.InterpolateOff()
+    return display

@@ -1,0 +1,79 @@
+"""A chart of predicted Dice with its interval against slice, one series a segment, and the threshold as a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import vtk
+
+from ..report import QualityReport
+from .references import CHART, SERIES, SERIES_TABLE, node_for, remove_nodes
+
+_THRESHOLD = "threshold"
+
+
+def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], threshold: float) -> Any:
+    """Write the chart node of a segmentation and its series; the same nodes each time.
+
+    Returns:
+        The vtkMRMLPlotChartNode, referenced from the segmentation node.
+    """
+    name = segmentation_node.GetName()
+    chart = node_for(segmentation_node, CHART, "vtkMRMLPlotChartNode", f"{name} quality chart")
+    keys = {_THRESHOLD} | {f"{key} {column}" for key in reports for column in ("Dice", "Low", "High")}
+    remove_nodes(segmentation_node, SERIES, keep=keys)
+    remove_nodes(segmentation_node, SERIES_TABLE, keep={_THRESHOLD, *reports})
+    chart.RemoveAllPlotSeriesNodeIDs()
+    last = max((report.case.slices for report in reports.values()), default=1) - 1
+    rows = [(0.0, threshold), (float(last), threshold)]
+    table = _series_table(segmentation_node, _THRESHOLD, ("Slice", "Dice"), rows)
+    line = _series(segmentation_node, _THRESHOLD, f"Threshold {threshold:.2f}", table, "Dice")
+    line.SetLineStyle(line.LineStyleDash)
+    line.SetMarkerStyle(line.MarkerStyleNone)
+    line.SetColor(0.5, 0.5, 0.5)
+    chart.AddAndObservePlotSeriesNodeID(line.GetID())
+    for key, report in reports.items():
+        scored = [(float(s.index), s.dice, s.low, s.high) for s in report.slices if s.dice is not None]
+        table = _series_table(segmentation_node, key, ("Slice", "Dice", "Low", "High"), scored)
+        segment = segmentation_node.GetSegmentation().GetSegment(key)
+        colour = segment.GetColor() if segment is not None else (0.3, 0.3, 0.8)
+        for column in ("Dice", "Low", "High"):
+            label = report.case.segment if column == "Dice" else f"{report.case.segment} ({column.lower()})"
+            series = _series(segmentation_node, f"{key} {column}", label, table, column)
+            series.SetColor(*colour)
+            series.SetLineStyle(series.LineStyleSolid if column == "Dice" else series.LineStyleDot)
+            series.SetMarkerStyle(series.MarkerStyleCircle if column == "Dice" else series.MarkerStyleNone)
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle(f"Predicted Dice of {name}")
+    chart.SetXAxisTitle("Slice")
+    chart.SetYAxisTitle("Predicted Dice")
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(0.0, 1.0)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(-0.5, last + 0.5)
+    return chart
+
+
+def _series(owner: Any, key: str, name: str, table: Any, column: str) -> Any:
+    series = node_for(owner, SERIES, "vtkMRMLPlotSeriesNode", name, key)
+    series.SetName(name)
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetPlotType(series.PlotTypeScatter)
+    series.SetXColumnName("Slice")
+    series.SetYColumnName(column)
+    return series
+
+
+def _series_table(owner: Any, key: str, columns: tuple[str, ...], rows: list[tuple]) -> Any:
+    node = node_for(owner, SERIES_TABLE, "vtkMRMLTableNode", f"{owner.GetName()} quality series {key}", key)
+    node.SetHideFromEditors(True)
+    table = vtk.vtkTable()
+    for n, name in enumerate(columns):
+        column = vtk.vtkDoubleArray()
+        column.SetName(name)
+        for row in rows:
+            column.InsertNextValue(row[n])
+        table.AddColumn(column)
+    node.SetAndObserveTable(table)
+    return node

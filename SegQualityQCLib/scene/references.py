@@ -1,0 +1,59 @@
+"""The nodes that belong to a segmentation: found again, or made, by the role they are referenced with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TABLE = "SegQualityQC.Table"
+CHART = "SegQualityQC.Chart"
+OVERLAY = "SegQualityQC.Overlay"
+DIFFERENCE = "SegQualityQC.Difference"
+SURFACE = "SegQualityQC.Surface"
+SERIES = "SegQualityQC.Series"
+SERIES_TABLE = "SegQualityQC.SeriesTable"
+ROLES = (TABLE, CHART, OVERLAY, DIFFERENCE, SURFACE, SERIES, SERIES_TABLE)
+
+_KEY = "SegQualityQC.Key"
+
+
+def existing_node(owner: Any, role: str, key: str = "") -> Any | None:
+    """The node that the owner references with this role, and this key among several; ``None`` if there is none."""
+    for n in range(owner.GetNumberOfNodeReferences(role)):
+        node = owner.GetNthNodeReference(role, n)
+        if node is not None and (node.GetAttribute(_KEY) or "") == key:
+            return node
+    return None
+
+
+def node_for(owner: Any, role: str, class_name: str, name: str, key: str = "") -> Any:
+    """The node of :func:`existing_node`, made and referenced where it is missing."""
+    node = existing_node(owner, role, key)
+    if node is None:
+        node = owner.GetScene().AddNewNodeByClass(class_name, name)
+        if key:
+            node.SetAttribute(_KEY, key)
+        owner.AddNodeReferenceID(role, node.GetID())
+    return node
+
+
+def remove_nodes(owner: Any, role: str, keep: set[str] | None = None) -> None:
+    """Remove the nodes of a role from the scene, except those with a key to keep."""
+    nodes = [owner.GetNthNodeReference(role, n) for n in range(owner.GetNumberOfNodeReferences(role))]
+    for node in nodes:
+        if node is not None and (node.GetAttribute(_KEY) or "") not in (keep or set()):
+            for n in reversed(range(owner.GetNumberOfNodeReferences(role))):
+                if owner.GetNthNodeReferenceID(role, n) == node.GetID():
+                    owner.RemoveNthNodeReferenceID(role, n)
+            _remove_with_display(owner.GetScene(), node)
+
+
+def _remove_with_display(scene: Any, node: Any) -> None:
+    displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] if _displayable(node) else []
+    storage = node.GetStorageNode() if node.IsA("vtkMRMLStorableNode") else None
+    for part in (node, storage, *displays):
+        if part is not None and part.GetScene() is scene:
+            scene.RemoveNode(part)
+
+
+def _displayable(node: Any) -> bool:
+    return bool(node.IsA("vtkMRMLDisplayableNode"))

@@ -1,0 +1,156 @@
+"""Reports become nodes that are saved with the scene, updated by the next run and restored from disk."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from slicer_harness.scenes import new_scene, node_ids, segmentation_node, volume_node
+from test_scene_cases import OBLIQUE, turned
+from vtk.util.numpy_support import vtk_to_numpy
+
+from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.demo import demo_images
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.scene.assessment import EstimatorCache, Request, iter_assess, remove_results
+from SegQualityQCLib.scene.navigation import go_to_slice
+from SegQualityQCLib.scene.references import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
+from SegQualityQCLib.scene.tables import assessed_volume, read_reports, slice_positions
+
+ESTIMATORS = EstimatorCache()
+
+
+@pytest.fixture
+def loaded():
+    image, labels = demo_images()
+    scene = new_scene()
+    volume = volume_node(scene, turned(image, OBLIQUE))
+    segmentation = segmentation_node(scene, turned(labels, OBLIQUE), volume, names=["LV myocardium"])
+    return scene, volume, segmentation
+
+
+def assessed(request):
+    return list(iter_assess(request, ESTIMATORS))[-1].reports
+
+
+def test_an_assessment_writes_table_chart_overlay_and_surface(loaded):
+    _, volume, segmentation = loaded
+    ((key, report),) = assessed(Request(volume, segmentation)).items()
+    table = existing_node(segmentation, TABLE)
+    assert table.GetTable().GetNumberOfRows() == 10
+    assert table.GetAttribute("SegQualityQC.ModelSHA256") == report.model.sha256
+    assert assessed_volume(segmentation) is volume
+    chart = existing_node(segmentation, CHART)
+    assert chart.GetNumberOfPlotSeriesNodes() == 4  # threshold, predicted Dice, low, high
+    overlay = existing_node(segmentation, OVERLAY)
+    values = vtk_to_numpy(overlay.GetImageData().GetPointData().GetScalars()).reshape(10, -1)
+    for score in report.slices:
+        assert values[score.index].max() == pytest.approx(-1.0 if score.dice is None else score.dice)
+    assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(overlay.GetDisplayNode()) is not None
+    surface = existing_node(segmentation, SURFACE, key).GetPolyData()
+    dice = vtk_to_numpy(surface.GetPointData().GetArray("PredictedDice"))
+    assert set(np.round(dice, 5)) == {np.float32(round(s.dice, 5)) for s in report.slices if s.dice is not None}
+
+
+def test_the_difference_image_becomes_a_volume_or_the_model_says_that_it_makes_none(loaded):
+    _, volume, segmentation = loaded
+    request = Request(volume, segmentation, model="acdc-lv-myocardium", difference=True)
+    estimator = ESTIMATORS.get(find_bundle("acdc-lv-myocardium"))
+    if hasattr(estimator, "difference_image"):
+        assessed(request)
+        assert existing_node(segmentation, DIFFERENCE).GetImageData() is not None
+    else:
+        with pytest.raises(InputError, match="makes no difference image"):
+            assessed(request)
+
+
+def test_running_again_updates_the_same_nodes(loaded):
+    scene, volume, segmentation = loaded
+    assessed(Request(volume, segmentation))
+    before = node_ids(scene)
+    assessed(Request(volume, segmentation, threshold=0.9))
+    assert node_ids(scene) == before
+
+
+def test_removing_the_results_leaves_the_scene_as_it_was_but_for_the_colours(loaded):
+    scene, volume, segmentation = loaded
+    before = set(node_ids(scene))
+    assessed(Request(volume, segmentation))
+    remove_results(segmentation)
+    left = [scene.GetNodeByID(i).GetName() for i in set(node_ids(scene)) - before]
+    assert left == ["SegQualityQC predicted Dice"]
+
+
+def test_a_stopped_assessment_leaves_the_scene_as_it_was(loaded):
+    scene, volume, segmentation = loaded
+    before = node_ids(scene)
+    steps = iter_assess(Request(volume, segmentation), ESTIMATORS)
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    assert node_ids(scene) == before
+
+
+def test_a_removed_node_ends_the_assessment_with_a_sentence(loaded):
+    scene, volume, segmentation = loaded
+    steps = iter_assess(Request(volume, segmentation), ESTIMATORS)
+    next(steps)
+    scene.RemoveNode(segmentation)
+    before = node_ids(scene)
+    with pytest.raises(InputError, match="removed from the scene"):
+        list(steps)
+    assert node_ids(scene) == before
+
+
+@pytest.mark.parametrize("form", ["mrb", "mrml"])
+def test_results_survive_saving_and_loading(loaded, tmp_path, form):
+    scene, volume, segmentation = loaded
+    reports = assessed(Request(volume, segmentation))
+    if form == "mrb":
+        assert scene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    else:
+        for n in range(scene.GetNumberOfNodes()):
+            node = scene.GetNthNode(n)
+            if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is None and node.GetSaveWithScene():
+                node.AddDefaultStorageNode()
+                storage = node.GetStorageNode()
+                if storage is not None:
+                    extension = storage.GetDefaultWriteFileExtension()
+                    storage.SetFileName(str(tmp_path / f"{node.GetID()}.{extension}"))
+                    storage.WriteData(node)
+        scene.SetURL(str(tmp_path / "scene.mrml"))
+        assert scene.Commit()
+    fresh = new_scene()
+    if form == "mrb":
+        zipfile.ZipFile(tmp_path / "scene.mrb").extractall(tmp_path)  # as Slicer does, into its cache folder
+    fresh.SetURL(str(next(tmp_path.rglob("*.mrml"))))
+    assert fresh.Connect()
+    restored = fresh.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    assert read_reports(restored) == reports
+    assert assessed_volume(restored).GetName() == "volume"
+    assert existing_node(restored, TABLE).GetTable().GetNumberOfRows() == 10
+    assert existing_node(restored, OVERLAY).GetImageData() is not None
+    before = node_ids(fresh)
+    assessed(Request(assessed_volume(restored), restored))
+    assert node_ids(fresh) == before
+
+
+def test_a_view_lands_exactly_on_an_oblique_slice(loaded):
+    scene, volume, _ = loaded
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    turn = vtk.vtkTransform()
+    turn.RotateX(20)
+    turn.Translate(5, 6, 7)
+    transform.SetMatrixTransformToParent(turn.GetMatrix())
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    view = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+    for axis in "ijk":
+        centres = slice_positions(volume, axis)
+        for index in (0, 3, len(centres) - 1):
+            go_to_slice(view, volume, axis, index)
+            origin = [view.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+            np.testing.assert_allclose(origin, centres[index], atol=0.01)
+            normal = [view.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
+            in_plane = centres[index] - centres[index - 1]
+            assert abs(abs(np.dot(normal, in_plane)) - np.linalg.norm(in_plane)) < 1e-6
