@@ -89,7 +89,11 @@ def print_peak_memory() -> None:
         "load_estimator(None, 'cpu').assess(cases[0])\n"
     )
     used = [
-        int(subprocess.run([sys.executable, "-c", code + peak], capture_output=True, text=True, check=True).stdout)
+        int(
+            subprocess.run(
+                [sys.executable, "-c", code + peak], capture_output=True, encoding="utf-8", check=True
+            ).stdout
+        )
         for code in ("import torch, SimpleITK\n", assess)
     ]
     print(f"512x512x300: peak memory {(used[1] - used[0]) / 1024:.0f} MB above the imports (goal under 400 MB)")

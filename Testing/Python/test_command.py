@@ -22,7 +22,7 @@ from SegQualityQCLib.demo import demo_images
 def segquality(*arguments: object, **options) -> subprocess.CompletedProcess:
     command = [str(Path(sys.executable).with_name("segquality")), *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **options)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_models_are_listed_and_verified(tmp_path):
 
 def test_importing_the_library_imports_neither_torch_nor_slicer():
     code = "import sys, SegQualityQCLib; print(sorted({'torch', 'slicer', 'vtk', 'qt'} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert run.stdout.strip() == "[]"
 
 

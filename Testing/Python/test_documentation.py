@@ -11,7 +11,7 @@ import pytest
 
 def test_the_documentation_builds_without_a_warning(repository, tmp_path):
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
-    run = subprocess.run(build, cwd=repository, capture_output=True, text=True, check=False)
+    run = subprocess.run(build, cwd=repository, capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "site" / "reference" / "index.html").is_file()
 
@@ -20,7 +20,7 @@ def test_readme_names_every_option_of_assess(repository):
     run = subprocess.run(
         [sys.executable, "-c", "from SegQualityQCLib.cli.main import app; app()", "assess", "--help"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     options = set(re.findall(r"--[a-z-]+", run.stdout)) - {"--help"}

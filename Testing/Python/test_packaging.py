@@ -36,7 +36,7 @@ def test_the_installed_library_finds_its_models_away_from_the_checkout(installed
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=True
     )
     file, names = run.stdout.splitlines()
     assert file.startswith(str(installed))

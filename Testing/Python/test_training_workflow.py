@@ -16,7 +16,7 @@ def snakemake(repository: Path, runs: Path, *more: str) -> subprocess.CompletedP
     command = [sys.executable, "-m", "snakemake", "-c2", "-s", "training/Snakefile"]
     command += ["--configfile", "training/configs/acdc-smoke.yaml", "--directory", str(repository), *more]
     environment = {**os.environ, "SEGQUALITY_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=repository, env=environment, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
