@@ -87,9 +87,9 @@ def read_reports(segmentation_node: Any) -> dict[str, QualityReport]:
         ReportError: The table was changed by hand and is no longer readable.
     """
     node = existing_node(segmentation_node, TABLE)
-    text = node.GetAttribute(_REPORTS) if node is not None else None
-    if not text:
+    if node is None or not node.GetAttribute(_REPORTS):
         return {}
+    text = node.GetAttribute(_REPORTS)
     try:
         content = json.loads(text)
     except ValueError as error:
