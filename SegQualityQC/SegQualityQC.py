@@ -501,9 +501,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
             if volume.dice is None:
                 text = _("{segment}: no slice could be scored.")
             else:
-                text = _(
-                    "{segment}: predicted Dice {dice:.2f} ({from_:.2f} – {to:.2f}), {low} low slices, {gaps} gaps."
-                )
+                text = _("{segment}: Dice {dice:.2f} ({from_:.2f} – {to:.2f}), {low} slices low, {gaps} missing.")
             lines.append(
                 text.format(
                     segment=report.case.segment, dice=volume.dice, from_=volume.low, to=volume.high, low=low, gaps=gaps

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,12 @@ def _chosen_segments(request: Request) -> list[str]:
 def _bundle_folder(request: Request, case: Case) -> Path:
     if request.model:
         return find_bundle(request.model)
-    return bundle_for_segment(case.segment, case.terminology_code, request.model_folders)[0].folder
+    return _best_bundle(case.segment, case.terminology_code, request.model_folders)[0].folder
+
+
+@lru_cache(maxsize=64)  # checking the weights of all bundles takes longer than assessing
+def _best_bundle(name: str, code: str | None, folders: tuple[str, ...]) -> tuple[ModelBundle, bool]:
+    return bundle_for_segment(name, code, folders)
 
 
 def model_fits(request: Request, segment_id: str) -> tuple[str, bool]:
@@ -144,7 +150,7 @@ def model_fits(request: Request, segment_id: str) -> tuple[str, bool]:
     if request.model:
         bundle = ModelBundle.load(find_bundle(request.model))
         return bundle.name, bundle.target.matches(code, name)
-    bundle, fits = bundle_for_segment(name, code, request.model_folders)
+    bundle, fits = _best_bundle(name, code, request.model_folders)
     return bundle.name, fits
 
 
