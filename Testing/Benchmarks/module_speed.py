@@ -8,7 +8,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "Python"), str(Path(__
 
 from slicer_harness.application import open_panel, process_events, start  # noqa: E402 # the paths stand first
 
-RUNS = 10
+RUNS = 5
 
 
 def main() -> None:
