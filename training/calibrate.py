@@ -62,6 +62,8 @@ def _slice_table(scores: Scores, seed: int) -> dict[str, list[float]]:
 
 
 def _volume_table(scores: Scores) -> dict[str, list[float]]:
+    if len(scores.volume_true) == 0:
+        return NO_INTERVAL
     return _rounded(fit_table(scores.volume_predicted, scores.volume_true, bins=5))
 
 

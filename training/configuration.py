@@ -48,15 +48,22 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a network is trained: epochs, peak learning rate of the one-cycle schedule, batch size.
+    """How a network is trained.
 
-    ``averaging`` is the decay of the exponential moving average of the weights; 0 keeps the last weights.
+    Attributes:
+        epochs: Of one cycle of the one-cycle schedule.
+        learning_rate: At its peak.
+        batch_size: Slices of a step.
+        averaging: Decay of the exponential moving average of the weights; 0 keeps the last weights.
+        cycles: How often REG-Net goes through the schedule, each time from where it stood.
+        warm_epochs: Epochs of a structure whose networks start from another one's, in one cycle.
     """
 
     epochs: int
     learning_rate: float
     batch_size: int = 16
     averaging: float = 0.0
+    cycles: int = 1
     warm_epochs: int | None = None
 
 

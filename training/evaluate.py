@@ -51,7 +51,7 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
 
 
 def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
-    """All figures of the results page; each with its 95 % interval from resampling patients.
+    """All figures of the results page that there are slices or volumes for; with 95 % intervals over patients.
 
     Slices are sampled evenly over ten bins of true Dice, as in the paper, once from the U-nets' candidates and once
     from the perturbed masks.
@@ -59,6 +59,8 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for part, chosen in (("nets", scores.kind == NET), ("perturbed", scores.kind != NET)):
         places = balanced(scores, chosen, count, seed)
+        if len(places) == 0:
+            continue
         figures[part] = {
             "slices": len(places),
             "mae": _with_bootstrap(_mae, scores, places),
@@ -71,14 +73,14 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
         kind_name(kind): float(np.nanmean(np.abs(scores.predicted - scores.true)[scores.kind == kind]))
         for kind in np.unique(scores.kind).tolist()
     }
-    figures["volume"] = {
-        "volumes": len(scores.volume_true),
-        "mae": float(np.abs(scores.volume_predicted - scores.volume_true).mean()),
-        "coverage": float(
-            ((scores.volume_low <= scores.volume_true) & (scores.volume_true <= scores.volume_high)).mean()
-        ),
-        "width": float((scores.volume_high - scores.volume_low).mean()),
-    }
+    if len(scores.volume_true):
+        held = (scores.volume_low <= scores.volume_true) & (scores.volume_true <= scores.volume_high)
+        figures["volume"] = {
+            "volumes": len(scores.volume_true),
+            "mae": float(np.abs(scores.volume_predicted - scores.volume_true).mean()),
+            "coverage": float(held.mean()),
+            "width": float((scores.volume_high - scores.volume_low).mean()),
+        }
     figures["unfamiliar"] = float(scores.unfamiliar.mean())
     return figures
 

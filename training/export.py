@@ -38,15 +38,13 @@ def export(study: Study, structure: Structure, kind: str, seed: int, target: Pat
 
 def summary(figures: dict[str, Any]) -> dict[str, float]:
     """What the bundle says of its evaluation; ``mae`` is the mean over U-net candidates and perturbed masks."""
-    nets, perturbed = figures["nets"]["mae"][0], figures["perturbed"]["mae"][0]
-    return {
-        "mae": round((nets + perturbed) / 2, 4),
-        "mae_nets": round(nets, 4),
-        "mae_perturbed": round(perturbed, 4),
-        "r_nets": round(figures["nets"]["r"][0], 4),
-        "coverage_nets": round(figures["nets"]["coverage"][0], 4),
-        "volume_mae": round(figures["volume"]["mae"], 4),
-    }
+    said = {f"mae_{part}": figures[part]["mae"][0] for part in ("nets", "perturbed") if part in figures}
+    said = {"mae": sum(said.values()) / len(said), **said}
+    if "nets" in figures:
+        said |= {f"{key}_nets": figures["nets"][key][0] for key in ("r", "coverage", "width")}
+    if "volume" in figures:
+        said["volume_mae"] = figures["volume"]["mae"]
+    return {key: round(value, 4) for key, value in said.items()}
 
 
 def model_card(

@@ -23,9 +23,13 @@ def fit(
     precision: str,
     devices: str = "1",
     averaging: float = 0.0,
+    validate_every: int = 1,
     callbacks: tuple[Callback, ...] = (),
 ) -> lightning.Trainer:
-    """Train a module, resuming from the folder's last checkpoint; logs go to TensorBoard and CSV in the folder."""
+    """Train a module, resuming from the folder's last checkpoint; logs go to TensorBoard and CSV in the folder.
+
+    ``validate_every`` counts epochs; validation costs a third of an epoch of REG-Net.
+    """
     last = folder / "last.ckpt"
     used = [ModelCheckpoint(folder, filename="newest", save_last="link"), *callbacks]
     if averaging:
@@ -40,6 +44,7 @@ def fit(
         callbacks=used,
         log_every_n_steps=20,
         gradient_clip_val=1.0,
+        check_val_every_n_epoch=validate_every,
         reload_dataloaders_every_n_epochs=1,
         enable_model_summary=False,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import lightning.pytorch as lightning
 import numpy as np
@@ -155,12 +157,6 @@ def train_reg_net(
     if kind == "rec-reg":
         rec_net = RecNet(study.rec_filters).eval().requires_grad_(False).to(memory_format=torch.channels_last)
         rec_net.load_state_dict(torch.load(study.folder / f"rec-{structure.key}" / "rec_net.pt", weights_only=True))
-    module = RegTraining(study, windows, structure.label, pools, rec_net)
-    epochs = study.reg_net.epochs
-    if structure.warm_start is not None:
-        start = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / "reg_net.pt"
-        module.network.load_state_dict(torch.load(start, weights_only=True))
-        epochs = study.reg_net.warm_epochs or epochs
     held_out = windows.rows_of(split["validation"])
     rng = np.random.default_rng(study.split_seed)
     validation = []
@@ -169,20 +165,39 @@ def train_reg_net(
         triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
         validation.append(DataLoader(TensorDataset(triples), 64))
     folder = study.folder / run_name(kind, structure, seed, variant)
-    sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
-    trainer = fit(
-        module,
-        DataLoader(sample, study.reg_net.batch_size, shuffle=True, drop_last=True),
-        validation,
-        folder=folder,
-        epochs=epochs,
-        precision=study.precision,
-        devices=devices,
-        averaging=study.reg_net.averaging,
-    )
+    weights, epochs, cycles = None, study.reg_net.epochs, study.reg_net.cycles
+    if structure.warm_start is not None:
+        weights = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / "reg_net.pt"
+        epochs, cycles = study.reg_net.warm_epochs or epochs, 1
+    for cycle in range(cycles):
+        result = folder / f"cycle{cycle}" / "reg_net.pt"
+        if not result.is_file():  # an interrupted run goes on with the cycle it was in
+            module = RegTraining(study, windows, structure.label, pools, rec_net)
+            if weights is not None:
+                module.network.load_state_dict(torch.load(weights, weights_only=True))
+            sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 1000 * cycle)
+            trainer = fit(
+                module,
+                DataLoader(sample, study.reg_net.batch_size, shuffle=True, drop_last=True),
+                validation,
+                folder=result.parent,
+                epochs=epochs,
+                precision=study.precision,
+                devices=devices,
+                averaging=study.reg_net.averaging,
+                validate_every=min(5, epochs),
+            )
+            _write_figures(trainer, epochs, result.with_name("figures.json"))
+            save_weights(module.network, result)
+        weights = result
+    partial = folder / "reg_net.partial"
+    shutil.copyfile(weights, partial)
+    partial.replace(folder / "reg_net.pt")
+
+
+def _write_figures(trainer: lightning.Trainer, epochs: int, path: Path) -> None:
     figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
-    (folder / "figures.json").write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
-    save_weights(module.network, folder / "reg_net.pt")
+    path.write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

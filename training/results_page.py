@@ -79,16 +79,16 @@ def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[st
     l1 = json.loads(rec.read_text(encoding="utf-8"))["val_l1"] if rec.is_file() else float("nan")
     rows = [("REC-Net validation L1", "about 0.01", "at most 0.0095", f"{l1:.4f}")]
     if "rec-reg" in mine:
-        nets, volume = mine["rec-reg"]["nets"], mine["rec-reg"]["volume"]
+        figures = mine["rec-reg"]
         rows += [
-            ("MAE, uniform Dice, difference image", ".04 ± .05", "at most .035", _interval(nets["mae"])),
-            ("Pearson r", "-", "at least .97", _interval(nets["r"])),
-            ("volume Dice MAE", "-", "at most .03", f"{volume['mae']:.3f}"),
-            ("90 % interval: coverage", "-", ".88 to .92", _interval(nets["coverage"])),
-            ("90 % interval: mean width", "-", "at most .15", _interval(nets["width"])),
+            ("MAE, uniform Dice, difference image", ".04 ± .05", "at most .035", _figure(figures, "nets", "mae")),
+            ("Pearson r", "-", "at least .97", _figure(figures, "nets", "r")),
+            ("volume Dice MAE", "-", "at most .03", _figure(figures, "volume", "mae")),
+            ("90 % interval: coverage", "-", ".88 to .92", _figure(figures, "nets", "coverage")),
+            ("90 % interval: mean width", "-", "at most .15", _figure(figures, "nets", "width")),
         ]
     if "direct" in mine:
-        rows.insert(2, ("MAE, Robinson's", ".04 ± .05", "side by side", _interval(mine["direct"]["nets"]["mae"])))
+        rows.insert(2, ("MAE, Robinson's", ".04 ± .05", "side by side", _figure(mine["direct"], "nets", "mae")))
     return [f"## Goals: {structure.name}", "", *_table(("", "paper", "goal", "measured"), rows), ""]
 
 
@@ -98,12 +98,12 @@ def _model_table(runs: list[_Run]) -> list[str]:
             structure.name,
             _METHOD[kind],
             str(seed),
-            _interval(figures["nets"]["mae"]),
-            _interval(figures["perturbed"]["mae"]),
-            _interval(figures["nets"]["r"]),
-            _interval(figures["nets"]["coverage"]),
-            _interval(figures["perturbed"]["coverage"]),
-            f"{figures['volume']['mae']:.3f}",
+            _figure(figures, "nets", "mae"),
+            _figure(figures, "perturbed", "mae"),
+            _figure(figures, "nets", "r"),
+            _figure(figures, "nets", "coverage"),
+            _figure(figures, "perturbed", "coverage"),
+            _figure(figures, "volume", "mae"),
             f"{figures['unfamiliar']:.3f}",
         )
         for structure, kind, seed, figures in runs
@@ -141,8 +141,8 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
     rows = [
         (
             says,
-            _interval(figures["nets"]["mae"]),
-            _interval(figures["perturbed"]["mae"]),
+            _figure(figures, "nets", "mae"),
+            _figure(figures, "perturbed", "mae"),
             "" if without is None else f"{without}: {figures['mae_by_kind'][without]:.3f}",
         )
         for says, without, figures in evaluated
@@ -175,8 +175,12 @@ def _split_section(study: Study) -> list[str]:
 def _sample_section(runs: list[_Run]) -> list[str]:
     lines = ["## Test samples, evenly over ten bins of Dice as far as the bins allow", ""]
     for structure, kind, seed, figures in runs:
-        counts = f"{figures['nets']['slices']} slices drawn by U-nets, {figures['perturbed']['slices']} perturbed"
-        lines.append(f"- {structure.name}, {kind}, seed {seed}: {counts}, {figures['volume']['volumes']} volumes")
+        nets, perturbed, volumes = (
+            figures.get(part, {}).get(key, 0)
+            for part, key in (("nets", "slices"), ("perturbed", "slices"), ("volume", "volumes"))
+        )
+        counts = f"{nets} slices drawn by U-nets, {perturbed} perturbed, {volumes} volumes"
+        lines.append(f"- {structure.name}, {kind}, seed {seed}: {counts}")
     return [*lines, ""]
 
 
@@ -191,7 +195,13 @@ def _time_section(study: Study) -> list[str]:
     return ["## Hardware and time", "", machine, "", *(_table(("stage", "time"), rows) if rows else []), ""]
 
 
-def _interval(figure: list[float]) -> str:
+def _figure(figures: dict[str, Any], part: str, key: str) -> str:
+    """A figure with its interval where it has one, or a dash where it could not be measured."""
+    figure = figures.get(part, {}).get(key)
+    if figure is None:
+        return "-"
+    if isinstance(figure, float):
+        return f"{figure:.3f}"
     value, low, high = figure
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 

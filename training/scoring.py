@@ -91,11 +91,10 @@ def score_patients(
         number = patients.index(volume.patient)
         for drawn, kind in candidates[volume.name]:
             _score_volume(study, structure, estimator, volume, number, drawn, kind, slices, volumes)
-    if not volumes:
-        raise InputError(f"The U-nets drew no {structure.name} on any of these patients: train them longer.")
+    if not slices:
+        raise InputError(f"No candidate of the {structure.name} could be scored on these patients: train longer.")
     columns = [np.array(column) for column in zip(*slices, strict=True)]
-    volume_columns = [np.array(column, float) for column in zip(*volumes, strict=True)]
-    return Scores(*columns, *volume_columns)
+    return Scores(*columns, *np.array(volumes, float).reshape(-1, 5).T)
 
 
 def _score_volume(
