@@ -15,6 +15,7 @@ AXIS_NAMES = ("i", "j", "k")
 
 _GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
 _MAX_ASPECT = 1e6
+_TINIEST_COSINE = 1e-12  # ITK's inverse of a direction matrix underflows to NaN on far smaller ones
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,10 @@ def _checked_geometry(image: sitk.Image, name: str, role: str) -> sitk.Image:
     direction = np.array(image.GetDirection()).reshape(3, 3)
     if not np.isfinite(direction).all() or abs(np.linalg.det(direction)) < 1e-3:
         raise InputError(f"The {role} {name} has a degenerate direction matrix: correct its header.")
+    tiny = (direction != 0) & (np.abs(direction) < _TINIEST_COSINE)
+    if tiny.any():
+        image = sitk.Image(image)
+        image.SetDirection(np.where(tiny, 0.0, direction).ravel().tolist())
     if not np.isfinite(image.GetOrigin()).all():
         raise InputError(f"The {role} {name} has an origin that is not a number: correct its header.")
     return image
