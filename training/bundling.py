@@ -21,9 +21,9 @@ NO_INTERVAL = {"edges": [0.0, 1.0], "low": [-1.0], "high": [1.0]}
 
 
 def bundle_name(study: Study, structure: Structure, kind: str) -> str:
-    """Name of a structure's bundle: the data set, the structure, and the method where it is not the paper's."""
+    """Name of a structure's bundle: the data set, the structure, and the method where it is not the first one."""
     dataset = study.name.split("-")[0]
-    return f"{dataset}-{structure.key}" + ("" if kind == "rec-reg" else f"-{kind}")
+    return f"{dataset}-{structure.key}" + ("" if kind == structure.kinds[0] else f"-{kind}")
 
 
 def write_bundle(
