@@ -1,9 +1,10 @@
 """Stand-ins for the qMRML and ctk widgets of the panel: what the real ones document, and no more."""
 
 import functools
+import inspect
 import types
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 
 class Bound:
@@ -51,7 +52,24 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox, Bound):
 
 
 class ctkCollapsibleButton(QtWidgets.QGroupBox):
+    contentsCollapsed = QtCore.Signal(bool)
     text = QtCore.Property(str, lambda self: self.title(), lambda self, value: self.setTitle(value))
+
+    def _collapse(self, value):
+        changed = value != getattr(self, "_collapsed", False)
+        self._collapsed = value
+        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
+            child.setVisible(not value)
+        if changed:
+            self.contentsCollapsed.emit(value)
+
+    collapsed = QtCore.Property(bool, lambda self: getattr(self, "_collapsed", False), _collapse)
+    setCollapsed = _collapse
+
+    def showEvent(self, event):
+        super().showEvent(event)
+        if getattr(self, "_collapsed", False):  # children were added after the property was set
+            self._collapse(True)
 
 
 class ctkSliderWidget(QtWidgets.QDoubleSpinBox, Bound):
@@ -83,15 +101,31 @@ class CheckBoxBinding(Bound):
 WIDGETS = (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton, ctkSliderWidget)
 
 
-def _connect(sender, signal, receiver):
+def connect(sender, signal, receiver):
     """PythonQt's ``object.connect("signal(types)", callable)``; the callable gets as many values as it takes."""
-    taken = receiver.__code__.co_argcount - 1
-    getattr(sender, signal.split("(")[0]).connect(lambda *values: receiver(*values[:taken]))
+    taken = len(inspect.signature(receiver).parameters)
+    connection = getattr(sender, signal.split("(")[0]).connect(lambda *values: receiver(*values[:taken]))
+    _connections[id(sender), signal, receiver] = connection
+
+
+def disconnect(sender, signal, receiver):
+    """PythonQt's ``object.disconnect``."""
+    QtCore.QObject.disconnect(_connections.pop((id(sender), signal, receiver)))
+
+
+_connections = {}
+
+
+class QShortcut(QtGui.QShortcut):
+    """Qt's, with PythonQt's way to connect."""
+
+    def connect(self, signal, receiver):
+        connect(self, signal, receiver)
 
 
 def childWidgetVariables(widget):
     """slicer.util's: the widgets of a .ui file as attributes."""
     children = [child for child in widget.findChildren(QtCore.QObject) if child.objectName()]
     for child in children:
-        child.connect = functools.partial(_connect, child)
+        child.connect = functools.partial(connect, child)
     return types.SimpleNamespace(widgets=children, **{child.objectName(): child for child in children})
