@@ -63,7 +63,7 @@ class Extension:
         return self.root / self.name / f"{self.name}.py"
 
     def files(self) -> list[Path]:
-        """The files that are or may come under version control; outside a repository all, but for environments, caches and build folders."""
+        """The files that are or may come under version control; elsewhere all but environments, caches and builds."""
         listing = subprocess.run(["git", "ls-files", "-z"], cwd=self.root, capture_output=True, check=False)
         if listing.returncode == 0 and listing.stdout:
             return [
