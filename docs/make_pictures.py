@@ -77,7 +77,7 @@ def draw_method(estimator: RecRegEstimator, report: QualityReport, path: Path) -
     seen = extract(
         case, window_around_mask(case, slice_extents(case), size=shape["size"], spacing_mm=shape["spacing_mm"])
     )
-    titles = ("image and segmentation", "segmentation cut out", "filled in by REC-Net", "difference, judged by REG-Net")
+    titles = ("image and segmentation", "segmentation cut out", "filled in by REC-Net", "difference")
     figure, axes = plt.subplots(2, 4, figsize=(9.2, 5.1), layout="constrained", facecolor=PAPER)
     middle = slice(shape["size"] // 5, -shape["size"] // 5)  # the heart, enlarged
     for row, index in zip(axes, (WELL_DRAWN, SHIFTED), strict=True):
@@ -113,7 +113,7 @@ def draw_strip(report: QualityReport, folder: Path, path: Path) -> None:
         colour = colour_of(score.dice) if known else (0.85, 0.85, 0.85)
         text = f"{score.dice:.2f}" if known else score.status.value
         axis.set_title(f"slice {score.index}", fontsize=10, color=INK)
-        axis.set_xlabel(text, fontsize=11, color=INK, backgroundcolor=colour)
+        axis.set_xlabel(text, fontsize=11, color="white" if sum(colour) < 1.2 else INK, backgroundcolor=colour)
         axis.set(xticks=[], yticks=[])
     figure.savefig(path, dpi=85)
     plt.close(figure)
