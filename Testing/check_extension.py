@@ -187,7 +187,7 @@ def checkout_is_small(extension: Extension) -> Iterator[str]:
 
 def imports_are_what_slicer_brings(extension: Extension) -> Iterator[str]:
     """Imports: at file scope only what Slicer brings; torch nowhere that opening the module reaches"""
-    reached = _reached_at_file_scope(extension)
+    reached = _reached_at_file_scope(extension, extension.module_file())
     for file in extension.installed_python():
         if not file.is_file():
             continue
@@ -212,10 +212,10 @@ def cmake_lists_the_files(extension: Extension) -> Iterator[str]:
     for name in [*scripts, *resources]:
         if not (extension.root / name).is_file():
             yield f"{name} is listed and not there"
-    # A folder of which nothing is listed needs packages that Slicer does not bring.
     folders = {Path(name).parent for name in scripts}
     for path in (path.relative_to(extension.root) for path in extension.files()):
-        if path.suffix == ".py" and path.parent in folders and path.as_posix() not in scripts:
+        unlisted = path.suffix == ".py" and path.parent in folders and path.as_posix() not in scripts
+        if unlisted and not _foreign_imports(extension, extension.root / path):
             yield f"{path.as_posix()} is there and not listed"
         if path.parts[0] == "Resources" and path.suffix != ".txt" and path.as_posix() not in resources:
             yield f"{path.as_posix()} is there and not listed"
@@ -277,9 +277,9 @@ def _file_scope_imports(extension: Extension, file: Path) -> Iterator[str]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def _reached_at_file_scope(extension: Extension) -> set[Path]:
-    """The files that Slicer executes when it opens the module, before anybody asks for an assessment."""
-    reached, waiting = set(), [extension.module_file()]
+def _reached_at_file_scope(extension: Extension, start: Path) -> set[Path]:
+    """The files that are executed when a file is imported."""
+    reached, waiting = set(), [start]
     while waiting:
         file = waiting.pop()
         if file in reached or not file.is_file():
@@ -291,6 +291,13 @@ def _reached_at_file_scope(extension: Extension) -> set[Path]:
                 path = extension.root.joinpath(*parts[:end])
                 waiting.extend([path.with_suffix(".py"), path / "__init__.py"])
     return reached
+
+
+def _foreign_imports(extension: Extension, file: Path) -> set[str]:
+    """What a file and those that it imports need beyond Slicer and torch: such a file is for the command line alone."""
+    allowed = SLICER_BRINGS | set(sys.stdlib_module_names) | {"torch", f"{extension.name}Lib"}
+    files = _reached_at_file_scope(extension, file)
+    return {full.split(".")[0] for reached in files for full in _file_scope_imports(extension, reached)} - allowed
 
 
 def main(root: Path) -> int:
