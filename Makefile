@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 ACDC_ROOT ?= $(abspath ../shared/data/acdc)
 export ACDC_ROOT
 
-.PHONY: demo test test-slow lint docs study study-cpu benchmark clean
+.PHONY: demo test test-slow lint docs pictures readme check-extension study study-cpu benchmark clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/segquality demo
@@ -23,6 +23,17 @@ lint: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-test
 	$(BIN)/mkdocs build --strict
+
+# Every picture of README and docs/. Slicer's views come from trame-slicer, whose slicer-core is another one than the tests'.
+pictures: $(VENV)/.installed-test $(VENV)-pictures/.installed
+	$(BIN)/python docs/make_pictures.py --views-python $(VENV)-pictures/bin/python
+
+# The figures in README, from training/results.
+readme: $(VENV)/bin/python
+	$(BIN)/python docs/update_readme.py
+
+check-extension: $(VENV)/bin/python
+	$(BIN)/python Testing/check_extension.py
 
 study: $(VENV)/.installed-test
 	$(BIN)/snakemake -c2 -s training/Snakefile --configfile training/configs/acdc-paper.yaml
@@ -47,5 +58,10 @@ $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test,docs]"
 	touch $@
 
+$(VENV)-pictures/.installed:
+	$(PYTHON) -m venv $(VENV)-pictures
+	$(VENV)-pictures/bin/python -m pip install --quiet "trame-slicer[standalone]==2.0.0" "SimpleITK>=2.3"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-pictures build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

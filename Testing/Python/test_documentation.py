@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from SegQualityQCLib.cli.main import app
+from training.configuration import read_study
 
 
 def test_the_documentation_builds_without_a_warning(repository, tmp_path):
@@ -28,9 +33,81 @@ def test_readme_names_every_option_of_assess(repository):
     assert options and not {option for option in options if option not in readme}
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/train-a-model.md", "docs/architecture.md", "CHANGELOG.md"])
+PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md") + tuple(
+    f"docs/{name}.md"
+    for name in ("index", "architecture", "train-a-model", "tutorial-clinicians", "tutorial-annotators")
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_files_that_a_page_names_are_there(repository, page):
     text = (repository / page).read_text(encoding="utf-8")
-    named = re.findall(r"\]\(([^)#:]+)\)", text) + re.findall(r"`(training/[\w./-]+|Testing/[\w./-]+)`", text)
+    named = re.findall(r"\]\(([^)#:\s]+)\)", text) + re.findall(r"`(training/[\w./-]+|Testing/[\w./-]+)`", text)
     missing = [name for name in named if not ((repository / page).parent / name).exists()]
     assert not [name for name in missing if not (repository / name).exists()]
+
+
+@pytest.fixture(scope="module")
+def sample(repository, tmp_path_factory):
+    """A folder where the first command of README was given."""
+    folder = tmp_path_factory.mktemp("reader")
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    for line in re.findall(r"^    (segquality .+)$", readme, re.MULTILINE):
+        program = [sys.executable, "-c", "from SegQualityQCLib.cli.main import app; app()", *shlex.split(line)[1:]]
+        run = subprocess.run(program, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+        assert run.returncode == 0, f"{line}: {run.stderr}"
+    return folder
+
+
+def test_the_commands_of_readme_work_as_written(sample):
+    assert (sample / "sample" / "image.nii.gz").is_file()
+
+
+def test_the_python_lines_of_readme_work_as_written(repository, sample):
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(code.splitlines()) <= 10
+    run = subprocess.run([sys.executable, "-c", code], cwd=sample, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("LV myocardium VolumeScore")
+
+
+def test_the_figures_of_readme_are_those_of_the_results(repository):
+    check = [sys.executable, str(repository / "docs" / "update_readme.py"), "--check"]
+    run = subprocess.run(check, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_that_a_page_names_are_there(repository, page):
+    text = (repository / page).read_text(encoding="utf-8")
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
+    if "cohort" not in known:
+        text = re.sub(r"segquality (cohort|worklist|review)", "", text)
+    assert set(re.findall(r"segquality ([a-z]+)", text)) <= known
+
+
+def test_the_options_of_cohort_that_the_tutorial_names_are_there(repository):
+    pytest.importorskip("SegQualityQCLib.cli.cohort", reason="this checkout has no command cohort")
+    help_text = CliRunner().invoke(app, ["cohort", "--help"], env={"COLUMNS": "200"}).stdout
+    tutorial = (repository / "docs" / "tutorial-annotators.md").read_text(encoding="utf-8")
+    scoring, _, _ = tutorial.partition("## 3.")
+    assert not set(re.findall(r"--[a-z]+", scoring)) - set(re.findall(r"--[a-z]+", help_text))
+
+
+def test_the_study_of_the_tutorial_is_one_that_training_reads(repository, tmp_path):
+    page = (repository / "docs" / "train-a-model.md").read_text(encoding="utf-8")
+    (study,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "liver.yaml").write_text(study, encoding="utf-8")
+    assert read_study(tmp_path / "liver.yaml").structure("liver").label == 1
+
+
+def test_every_picture_of_a_page_is_there_and_small(repository):
+    shown = set()
+    for page in PAGES:
+        text = (repository / page).read_text(encoding="utf-8")
+        shown |= {((repository / page).parent / name).resolve() for name in re.findall(r"\]\(([^)]+\.png)\)", text)}
+    made = set((repository / "docs" / "images").glob("*.png"))
+    assert shown == {path.resolve() for path in made}
+    assert max(path.stat().st_size for path in made) < 250_000

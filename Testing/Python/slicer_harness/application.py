@@ -97,7 +97,7 @@ def _try_with_error_display(message=None, show=True, waitCursor=False):
         slicer.util.errorDisplay(f"{message}\n\n{error}")
 
 
-def start():
+def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     """Start the stand-in, with a fresh scene, and import the module's file."""
     import unittest
 
@@ -136,7 +136,7 @@ def start():
         ScriptedLoadableModuleLogic=ScriptedLoadableModuleLogic,
         ScriptedLoadableModuleTest=unittest.TestCase,
     )
-    spec = importlib.util.spec_from_file_location("SegQualityQC", ROOT / "SegQualityQC" / "SegQualityQC.py")
+    spec = importlib.util.spec_from_file_location("SegQualityQC", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules["SegQualityQC"] = module
     spec.loader.exec_module(module)
