@@ -6,13 +6,14 @@ import importlib.util
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -87,7 +88,8 @@ class SegQualityQCParameterNode:
     deselected: str = ""
     model: str = ""
     axis: str = ""
-    threshold: float = 0.7
+    # Slicer binds a slider to a number with a range only.
+    threshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.7
     order: str = "worst"
     difference: bool = False
     showOverlay: bool = True

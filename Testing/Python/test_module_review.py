@@ -240,7 +240,7 @@ def test_the_suggested_order_puts_reviewed_slices_behind(panel):
 
 def test_after_a_reload_the_panel_is_as_it_was(panel, tmp_path):
     key, _ = select(panel, 6)
-    panel.ui.thresholdSlider.setValue(0.8)
+    panel.ui.thresholdSlider.value = 0.8
     edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 3, axis=0))
     wait(panel)
     panel.ui.acceptButton.click()
@@ -259,7 +259,7 @@ def test_after_a_reload_the_panel_is_as_it_was(panel, tmp_path):
     wait(panel)
     assert [[text(panel, row, column) for column in range(6)] for row in range(10)] == rows
     assert (panel.ui.summaryLabel.text(), panel.ui.reviewLabel.text()) == labels
-    assert panel.ui.thresholdSlider.value() == 0.8
+    assert panel.ui.thresholdSlider.value == 0.8
 
 
 def test_a_removed_segment_leaves_the_table(panel):

@@ -18,7 +18,8 @@ import slicer
 import slicer.util
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-from .parameters import parameterNodeWrapper
+from . import slicer_python
+from .parameters import WithinRange, parameterNodeWrapper
 from .scenes import new_scene
 from .segment_editor import qMRMLSegmentEditorWidget
 from .views import LayoutManager
@@ -115,6 +116,7 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
         userSettings=lambda: settings,
         slicerUserSettingsFilePath=str(folder / "Slicer.ini"),
         layoutManager=lambda: layout,
+        moduleManager=lambda: types.SimpleNamespace(connect=lambda *args: None),
         connect=lambda *args: None,
         qt=application,
     )
@@ -128,7 +130,7 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     slicer.util.tryWithErrorDisplay = _try_with_error_display
     slicer.util.VTKObservationMixin = VTKObservationMixin
     _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)
-    _module("slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper)
+    _module("slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper, WithinRange=WithinRange)
     _module(
         "slicer.ScriptedLoadableModule",
         ScriptedLoadableModule=ScriptedLoadableModule,
@@ -136,6 +138,8 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
         ScriptedLoadableModuleLogic=ScriptedLoadableModuleLogic,
         ScriptedLoadableModuleTest=unittest.TestCase,
     )
+    if os.environ.get("SLICER_PYTHON"):
+        slicer_python.install(os.environ["SLICER_PYTHON"])
     spec = importlib.util.spec_from_file_location("SegQualityQC", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules["SegQualityQC"] = module

@@ -30,11 +30,14 @@ class qMRMLWidget(QtWidgets.QWidget):
 
 
 class qMRMLNodeComboBox(QtWidgets.QComboBox, Bound):
+    currentNodeChanged = QtCore.Signal(object)
+
     def __init__(self, parent=None):
         super().__init__(parent)
         self.nodes = [None]
         self.addItem("None")
         self.currentIndexChanged.connect(lambda index: self.report(self.currentNode()))
+        self.currentIndexChanged.connect(lambda index: self.currentNodeChanged.emit(self.currentNode()))
 
     def setMRMLScene(self, scene):
         self.scene = scene
@@ -49,6 +52,8 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox, Bound):
             self.nodes.append(node)
             self.addItem(node.GetName())
         self.setCurrentIndex(self.nodes.index(node))
+
+    setCurrentNode = show_value
 
 
 class ctkCollapsibleButton(QtWidgets.QGroupBox):
@@ -72,16 +77,34 @@ class ctkCollapsibleButton(QtWidgets.QGroupBox):
             self._collapse(True)
 
 
-class ctkSliderWidget(QtWidgets.QDoubleSpinBox, Bound):
+class ctkSliderWidget(QtWidgets.QWidget, Bound):
+    """Its values are attributes, as PythonQt shows them, for Slicer's own parameterNodeWrapper."""
+
+    valueChanged = QtCore.Signal(float)
+
     def __init__(self, parent=None):
         super().__init__(parent)
-        self.valueChanged.connect(self.report)
+        self._box = QtWidgets.QDoubleSpinBox(self)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._box)
+        self._box.valueChanged.connect(self.valueChanged)
+        self._box.valueChanged.connect(self.report)
+
+    def _part(getter, setter):
+        return lambda self: getattr(self._box, getter)(), lambda self, value: getattr(self._box, setter)(value)
+
+    value = QtCore.Property(float, *_part("value", "setValue"))
+    minimum = QtCore.Property(float, *_part("minimum", "setMinimum"))
+    maximum = QtCore.Property(float, *_part("maximum", "setMaximum"))
+    singleStep = QtCore.Property(float, *_part("singleStep", "setSingleStep"))
+    decimals = QtCore.Property(int, *_part("decimals", "setDecimals"))
 
     def bound_value(self):
-        return self.value()
+        return self.value
 
     def show_value(self, value):
-        self.setValue(value)
+        self.value = value
 
 
 class CheckBoxBinding(Bound):
@@ -128,4 +151,4 @@ def childWidgetVariables(widget):
     children = [child for child in widget.findChildren(QtCore.QObject) if child.objectName()]
     for child in children:
         child.connect = functools.partial(connect, child)
-    return types.SimpleNamespace(widgets=children, **{child.objectName(): child for child in children})
+    return types.SimpleNamespace(**{child.objectName(): child for child in children})
