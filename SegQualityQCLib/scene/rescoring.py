@@ -8,10 +8,9 @@ from typing import Any
 
 from ..case import Case
 from ..errors import InputError
-from ..report import QualityReport
 from .assessment import EstimatorCache, Progress
 from .cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
-from .overlays import update_overlay, write_surfaces
+from .overlays import update_overlay, write_overlay, write_surfaces
 from .plots import write_chart
 from .tables import assessed_volume, read_results, write_results
 
@@ -83,22 +82,12 @@ def iter_rescore(
             reports[key] = estimator.rescore(cases[key], reports[key], batch)
             done += len(batch)
             yield Progress(0.95 * done / total, f"Scoring {reports[key].case.segment} again: slice {done} of {total}")
-    touched = {key: indices for key, indices in changed.items() if indices}
-    _write(segmentation_node, volume_node, cases, reports, touched, threshold)
+    if len(reports) < len(results.reports):  # a removed segment's colours may lie anywhere
+        write_overlay(segmentation_node, volume_node, cases, reports)
+    else:
+        update_overlay(segmentation_node, cases, reports, changed)
+    touched = {key for key, indices in changed.items() if indices}
+    write_surfaces(segmentation_node, volume_node, cases, reports, only=touched)
+    write_chart(segmentation_node, reports, threshold)
     write_results(segmentation_node, volume_node, results.edited(reports, checksums, changed))
     yield Progress(1.0, "", reports)
-
-
-def _write(
-    segmentation_node: Any,
-    volume_node: Any,
-    cases: dict[str, Case],
-    reports: dict[str, QualityReport],
-    changed: dict[str, list[int]],
-    threshold: float,
-) -> None:
-    if not reports:
-        return
-    update_overlay(segmentation_node, cases, reports, changed)
-    write_surfaces(segmentation_node, volume_node, cases, reports, only=changed)
-    write_chart(segmentation_node, reports, threshold)

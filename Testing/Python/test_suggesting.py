@@ -1,0 +1,69 @@
+"""The suggested order: what correcting a slice is expected to bring."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from SegQualityQCLib.case import Case
+from SegQualityQCLib.demo import demo_images
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.report import SliceScore, Status
+from SegQualityQCLib.suggesting import chance_below, expected_gain, suggested_order
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "Benchmarks"))
+
+
+@pytest.fixture(scope="module")
+def report():
+    image, labels = demo_images()
+    return load_estimator().assess(Case.from_images(image, labels, segment="LV myocardium"))
+
+
+def with_slices(report, *scores):
+    return replace(report, slices=scores)
+
+
+def test_a_slice_whose_interval_lies_above_the_threshold_is_not_suggested(report):
+    good = SliceScore(0, Status.SCORED, 0.9, 0.8, 0.95, 1000.0)
+    assert suggested_order(with_slices(report, good), 0.7) == ()
+
+
+def test_of_two_equally_bad_slices_the_larger_comes_first(report):
+    small = SliceScore(0, Status.SCORED, 0.4, 0.2, 0.6, 200.0)
+    large = SliceScore(1, Status.SCORED, 0.4, 0.2, 0.6, 900.0)
+    assert suggested_order(with_slices(report, small, large), 0.7) == (1, 0)
+
+
+def test_of_two_equally_low_slices_the_surer_comes_first(report):
+    unsure = SliceScore(0, Status.SCORED, 0.6, 0.2, 1.0, 500.0)
+    sure = SliceScore(1, Status.SCORED, 0.6, 0.55, 0.65, 500.0)
+    assert chance_below(sure, 0.7) == 1.0
+    assert suggested_order(with_slices(report, unsure, sure), 0.7) == (1, 0)
+
+
+def test_a_gap_counts_as_wrong_as_large_as_its_neighbours_are(report):
+    scores = (
+        SliceScore(0, Status.SCORED, 0.9, 0.8, 0.95, 400.0),
+        SliceScore(1, Status.GAP, None, None, None, 0.0),
+        SliceScore(2, Status.SCORED, 0.9, 0.8, 0.95, 600.0),
+    )
+    gappy = with_slices(report, *scores)
+    assert expected_gain(gappy, scores[1], 0.7) == pytest.approx(500.0)
+    assert suggested_order(gappy, 0.7) == (1,)
+
+
+def test_reviewed_slices_are_left_out(report):
+    order = suggested_order(report, 0.7)
+    assert set(order) >= {2, 4, 7}
+    assert suggested_order(report, 0.7, reviewed=order[:1]) == order[1:]
+
+
+def test_correcting_in_the_suggested_order_raises_the_dice_of_real_cases_fastest(acdc_root, monkeypatch):
+    monkeypatch.setenv("ACDC_ROOT", str(acdc_root))
+    from suggested_order import correction_curves, held_out_volumes
+
+    curves = correction_curves(load_estimator(), held_out_volumes()[::3])
+    assert curves["suggested"].mean() >= curves["lowest first"].mean() - 0.002
+    assert curves["suggested"].mean() > curves["random"].mean() + 0.02
