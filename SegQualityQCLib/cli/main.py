@@ -6,6 +6,7 @@ import typer
 
 from .. import __version__
 from .assess import assess_command
+from .cohort import cohort_command
 from .demo import demo_command
 from .models import models_app
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("assess")(assess_command)
+app.command("cohort")(cohort_command)
 app.command("demo")(demo_command)
 app.add_typer(models_app, name="models")
 
