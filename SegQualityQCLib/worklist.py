@@ -137,7 +137,7 @@ class Worklist:
         return worklist
 
     def cases(self) -> list[WorklistCase]:
-        """All cases, worst first: what nobody vouches for, scored ones from the lowest Dice on, those not scored yet."""
+        """All cases, worst first: what nobody vouches for, scored ones from the lowest Dice, those not scored yet."""
         with self._storage.transaction() as db:
             return [self._case(row) for row in db.execute(f"SELECT * FROM cases {_WORST_FIRST}")]
 
