@@ -90,7 +90,7 @@ def _view(case: Case) -> tuple[float, tuple[float, float, float]]:
 
 def _levels(image: NDArray[np.float32]) -> tuple[float, float]:
     inside = image[np.isfinite(image)]
-    low, high = np.percentile(inside, (1, 99.5)) if inside.size else (0.0, 1.0)
+    low, high = np.percentile(inside, (1, 98.5)) if inside.size else (0.0, 1.0)
     return float(low), max(float(high), float(low) + 1e-6)
 
 

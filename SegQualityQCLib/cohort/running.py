@@ -19,6 +19,7 @@ from distributed.client import FutureCancelledError
 from ..bundle import ModelBundle, available_bundles, find_bundle
 from ..errors import BundleError, InputError
 from .manifest import CohortCase
+from .page import write_page
 from .results import CaseResult, CohortFolder, request_of
 from .scoring import Scored, ScoringOptions, score_case
 
@@ -99,6 +100,7 @@ def run_cohort(
                 progress = _score_all(client, missing, store, options, threshold, progress, on_progress)
     finally:
         store.write_tables(threshold)
+        write_page(store, threshold)
     return progress
 
 
