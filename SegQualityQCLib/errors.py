@@ -15,3 +15,7 @@ class BundleError(SegQualityError):
 
 class ReportError(SegQualityError):
     """A stored report cannot be read, or a report cannot be written."""
+
+
+class WorklistError(SegQualityError):
+    """A worklist cannot be opened, or does not allow what was asked."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .bundle import ModelBundle, default_bundle, find_bundle
+from .bundle import ModelBundle, bundle_for_segment, default_bundle, find_bundle
 from .case import Case
 from .errors import InputError
 from .report import QualityReport
@@ -95,3 +95,41 @@ def load_estimator(model: str | Path | ModelBundle | None = None, device: str = 
         bundle = ModelBundle.load(find_bundle(model))
     kinds: dict[str, type[DirectEstimator]] = {"direct": DirectEstimator, "rec-reg": RecRegEstimator}
     return kinds[bundle.quality["estimator"]](bundle, torch.device(device))
+
+
+class EstimatorChoice:
+    """The estimators of many cases: one model for all, or for each the one that fits its segment; each loaded once.
+
+    Args:
+        model: Name of a bundled model or a bundle's folder; ``None`` chooses by the segment.
+        device: See :func:`load_estimator`.
+    """
+
+    def __init__(self, model: str | None = None, device: str = "auto") -> None:
+        self.model = model
+        self.device = device
+        self._loaded: dict[str, Estimator] = {}
+        self._bundles: dict[tuple[str, str | None], ModelBundle] = {}
+
+    def for_case(self, case: Case) -> Estimator:
+        """The estimator for a case.
+
+        Raises:
+            BundleError: Its model is missing or damaged.
+            InputError: The device is unknown or absent.
+        """
+        chosen: str | ModelBundle
+        if self.model is not None:
+            chosen, key = self.model, self.model
+        else:
+            chosen = self._bundle_for(case)
+            key = chosen.sha256
+        if key not in self._loaded:
+            self._loaded[key] = load_estimator(chosen, self.device)
+        return self._loaded[key]
+
+    def _bundle_for(self, case: Case) -> ModelBundle:
+        wanted = (case.segment, case.terminology_code)
+        if wanted not in self._bundles:
+            self._bundles[wanted], _ = bundle_for_segment(*wanted)
+        return self._bundles[wanted]

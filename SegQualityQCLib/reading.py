@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import io
+import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,9 +130,38 @@ def _read_file(path: Path, role: str) -> sitk.Image:
         raise InputError(f"The {role} {path} does not exist: check the path.")
     try:
         with _quiet_itk():
-            return sitk.ReadImage(str(path))
+            image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
+    if _is_cut_short(path, image):
+        raise InputError(f"The {role} {path} is damaged: its last part is missing. Copy it again.")
+    return image
+
+
+def _is_cut_short(path: Path, image: sitk.Image) -> bool:
+    """Whether a NIfTI file ends before its last pixel: ITK reads such a file without a word, and the rest as zeros."""
+    if not image.HasMetaDataKey("vox_offset"):
+        return False
+    dimensions = [int(float(image.GetMetaData(f"dim[{n}]"))) for n in range(8)]
+    pixels = math.prod(max(n, 1) for n in dimensions[1 : dimensions[0] + 1])
+    wanted = int(float(image.GetMetaData("vox_offset"))) + pixels * int(float(image.GetMetaData("bitpix"))) // 8
+    name = path.name.lower()
+    if name.endswith(".nii"):
+        return path.stat().st_size < wanted
+    if not name.endswith(".nii.gz"):
+        return False
+    with path.open("rb") as file:
+        file.seek(-4, io.SEEK_END)
+        if int.from_bytes(file.read(4), "little") == wanted % 2**32:
+            return False
+        # Gzip ends with the size of what was packed; where that says otherwise, the file may still be whole: packed in
+        # several parts, or with something behind the pixels.
+        file.seek(0)
+        try:
+            with gzip.open(file) as unpacked:
+                return sum(len(part) for part in iter(lambda: unpacked.read(2**20), b"")) < wanted
+        except (EOFError, OSError, zlib.error):
+            return True
 
 
 def _read_dicom_series(folder: Path) -> sitk.Image:

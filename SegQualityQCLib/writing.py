@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import ReportError
 
 
-def write_text_atomically(path: str | Path, text: str) -> None:
+def write_text_atomically(path: str | Path, text: str | Iterable[str]) -> None:
     """Write a UTF-8 file through a temporary one beside it: a crash leaves the old file, the new one, or none.
+
+    Args:
+        path: The file.
+        text: Its content, whole or in parts.
 
     Raises:
         ReportError: The file cannot be written.
@@ -21,7 +26,7 @@ def write_text_atomically(path: str | Path, text: str) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".partial")
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)

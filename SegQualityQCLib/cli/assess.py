@@ -10,9 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from ..bundle import bundle_for_segment
 from ..case import Case
-from ..estimator import DEVICES, Estimator, load_estimator
+from ..estimator import DEVICES, EstimatorChoice
 from ..reading import read_cases
 from ..report import QualityReport, reports_to_csv
 from ..writing import check_writable, write_text_atomically
@@ -68,14 +67,14 @@ def assess_command(
 
 def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bool) -> list[QualityReport]:
     """Assess cases with one model, or each with the model that fits its segment, showing progress."""
-    estimators: dict[str, Estimator] = {}
+    estimators = EstimatorChoice(model, device)
     reports = []
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         bar = progress.add_task("Assessing", total=sum(case.n_slices for case in cases))
         done = 0
         for case in cases:
-            estimator = _estimator_for(case, model, device, estimators)
+            estimator = estimators.for_case(case)
             for step in estimator.iter_assess(case):
                 progress.update(bar, completed=done + step.done)
                 if step.report is not None:
@@ -97,17 +96,3 @@ def print_reports(reports: list[QualityReport], threshold: float) -> None:
                 markup=False,
                 highlight=False,
             )
-
-
-def _estimator_for(case: Case, model: str | None, device: str, loaded: dict[str, Estimator]) -> Estimator:
-    """The estimator for a case; each model is loaded once."""
-    if model is not None:
-        key = model
-        if key not in loaded:
-            loaded[key] = load_estimator(model, device)
-    else:
-        bundle, _ = bundle_for_segment(case.segment, case.terminology_code)
-        key = bundle.sha256
-        if key not in loaded:
-            loaded[key] = load_estimator(bundle, device)
-    return loaded[key]

@@ -6,8 +6,10 @@ import typer
 
 from .. import __version__
 from .assess import assess_command
+from .cohort import cohort_command
 from .demo import demo_command
 from .models import models_app
+from .worklist import review_command, worklist_app
 
 app = typer.Typer(
     name="segquality",
@@ -17,8 +19,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("assess")(assess_command)
+app.command("cohort")(cohort_command)
 app.command("demo")(demo_command)
 app.add_typer(models_app, name="models")
+app.command("review")(review_command)
+app.add_typer(worklist_app, name="worklist")
 
 
 def _print_version(wanted: bool) -> None:

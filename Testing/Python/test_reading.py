@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -163,3 +165,19 @@ def test_a_damaged_seg_nrrd_is_refused(folder, tmp_path, content):
     (tmp_path / "s.seg.nrrd").write_bytes(content)
     with pytest.raises(InputError, match=r"s\.seg\.nrrd"):
         read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")
+
+
+def test_a_nifti_file_that_was_cut_short_is_refused_and_an_odd_but_whole_one_is_read(tmp_path):
+    image, _ = demo_images()
+    sitk.WriteImage(image, str(tmp_path / "whole.nii.gz"))
+    packed = (tmp_path / "whole.nii.gz").read_bytes()
+    content = gzip.decompress(packed)
+    cut = {"few.nii.gz": packed[:-9], "half.nii.gz": packed[: len(packed) // 2], "plain.nii": content[:-10]}
+    for name, data in cut.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError, match="last part is missing"):
+            read_image(tmp_path / name)
+    parts = gzip.compress(content[:5000]) + gzip.compress(content[5000:])
+    for name, data in {"parts.nii.gz": parts, "more.nii.gz": gzip.compress(content + b"..."), "w.nii": content}.items():
+        (tmp_path / name).write_bytes(data)
+        assert (sitk.GetArrayViewFromImage(read_image(tmp_path / name)) == sitk.GetArrayViewFromImage(image)).all()

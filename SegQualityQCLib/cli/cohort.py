@@ -1,0 +1,118 @@
+"""``segquality cohort``: score many cases and rank them, worst first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as ProgressBar
+
+from ..cohort.manifest import find_cases
+from ..errors import InputError
+from .assess import Device, Model, Quiet, Threshold
+from .failing import one_sentence_on_bad_input
+
+if TYPE_CHECKING:
+    from ..cohort.running import Progress
+
+INTERRUPTED = 130
+_LINE_EVERY_S = 30.0
+
+
+def cohort_command(
+    manifest: Annotated[Path, typer.Argument(help="CSV with the columns case, image, segmentation; or a folder.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    images: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads the annotation at run time, on Python 3.10 too
+        typer.Option(help="In a folder: pattern of the images, such as 'scans/{case}.nii.gz', or an nnU-Net folder."),
+    ] = None,
+    segmentations: Annotated[Optional[str], typer.Option(help="The same for the segmentations.")] = None,  # noqa: UP045
+    model: Model = None,
+    workers: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Processes on this machine; by default one a core."),
+    ] = None,
+    scheduler: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Address of a Dask scheduler to use instead, such as tcp://head:8786."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a cohort: do only what is missing.")] = False,
+    device: Device = "auto",
+    threshold: Threshold = 0.7,
+    quiet: Quiet = False,
+) -> None:
+    """Score many cases over processes or a cluster; write tables and a page, worst case first."""
+    with one_sentence_on_bad_input():
+        cases = find_cases(manifest, images, segmentations)  # before Dask is imported, which takes a second
+        try:
+            from ..cohort.running import run_cohort
+        except ImportError as error:
+            raise InputError(
+                f"A cohort needs the package {error.name}: pip install 'SegQualityQCLib[cohort]'."
+            ) from error
+        from ..cohort.scoring import ScoringOptions
+
+        try:
+            with _shown_progress(quiet) as show:
+                end = run_cohort(
+                    cases,
+                    out,
+                    options=ScoringOptions(model, device),
+                    workers=workers,
+                    scheduler=scheduler,
+                    resume=resume,
+                    threshold=threshold,
+                    on_progress=show,
+                )
+        except KeyboardInterrupt:
+            typer.echo(f"Stopped. What is done is in {out}; go on with --resume.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+    if not quiet:
+        failed = f", {end.failed} cannot be scored: see errors.csv" if end.failed else ""
+        typer.echo(f"{end.done} of {end.total} cases done{failed}. Open {out / 'index.html'}")
+
+
+@contextmanager
+def _shown_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """A bar in a terminal; elsewhere, as in the log of a cluster job, a line now and then."""
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda progress: None
+    elif console.is_terminal:
+        columns = (TextColumn("Scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+        with ProgressBar(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("", total=None, pace="starting the workers")
+            yield lambda progress: bar.update(task, completed=progress.done, total=progress.total, pace=pace(progress))
+    else:
+        yield _line_now_and_then()
+
+
+def pace(progress: Progress) -> str:
+    """Rate, time left and failures in words."""
+    parts = []
+    if progress.seconds_left is not None:
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        hours, minutes = divmod(minutes, 60)
+        left = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+        parts = [f"{progress.rate:.1f} cases/s", f"{left} left"]
+    if progress.failed:
+        parts.append(f"{progress.failed} failed")
+    return ", ".join(parts)
+
+
+def _line_now_and_then() -> Callable[[Progress], None]:
+    last = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_EVERY_S:
+            last = time.monotonic()
+            typer.echo(f"{progress.done} of {progress.total} cases, {pace(progress)}", err=True)
+
+    return show

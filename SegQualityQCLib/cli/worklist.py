@@ -1,0 +1,103 @@
+"""``segquality worklist`` and ``segquality review``: how far a review is, what was decided, and how the scores did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..review import ReviewStatistics, decisions_csv, review_statistics
+from ..worklist import DECISIONS, ReviewStatus, Worklist
+from ..writing import check_writable, write_text_atomically
+from .assess import Threshold
+from .failing import one_sentence_on_bad_input
+
+worklist_app = typer.Typer(help="Progress and decisions of a review.", no_args_is_help=True)
+
+Source = Annotated[Path, typer.Argument(help="Result folder of a cohort, manifest, or .sqlite file of a worklist.")]
+
+
+@worklist_app.command("status")
+def worklist_status(source: Source) -> None:
+    """Print how many cases are in which state, by whom, and which comes next."""
+    with one_sentence_on_bad_input():
+        cases = Worklist.open(source, "").cases()
+    counts = Counter(case.status for case in cases)
+    table = Table("Status", "Cases", "Reviewers")
+    for status in ReviewStatus:
+        who = Counter(case.reviewer for case in cases if case.status is status and case.reviewer)
+        names = ", ".join(f"{name} {count}" for name, count in who.most_common())
+        table.add_row(status.value, str(counts[status]), escape(names) if status is not ReviewStatus.TODO else "")
+    Console().print(table)
+    left = [case for case in cases if case.status is ReviewStatus.TODO]
+    decided = sum(counts[status] for status in DECISIONS)
+    line = f"{decided} of {len(cases)} cases decided"
+    if left:
+        dice = "no score" if left[0].dice is None else f"predicted Dice {left[0].dice:.2f}"
+        line += f"; the worst one left is {left[0].name} ({dice})"
+    typer.echo(line)
+
+
+@worklist_app.command("export")
+def worklist_export(
+    source: Source,
+    csv_file: Annotated[Optional[Path], typer.Option("--csv", help="Write here; by default to the terminal.")] = None,  # noqa: UP045
+) -> None:
+    """Export decisions, comments, reviewers and times as CSV."""
+    with one_sentence_on_bad_input():
+        if csv_file is not None:
+            check_writable(csv_file)
+        text = decisions_csv(Worklist.open(source, "").cases())
+        if csv_file is not None:
+            write_text_atomically(csv_file, text)
+        else:
+            typer.echo(text, nl=False)
+
+
+def review_command(
+    source: Source,
+    threshold: Threshold = 0.7,
+    miss: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the corrected cases that the best threshold may miss.")
+    ] = 0.0,
+) -> None:
+    """Hold the reviewers' decisions so far against the predicted scores."""
+    with one_sentence_on_bad_input():
+        statistics = review_statistics(Worklist.open(source, "").cases(), threshold, miss)
+    for line in review_lines(statistics):
+        typer.echo(line)
+
+
+def review_lines(statistics: ReviewStatistics) -> list[str]:
+    """The statistics in sentences."""
+    s = statistics
+    accepted, corrected = s.accepted_above + s.accepted_below, s.corrected_above + s.corrected_below
+    compared = accepted + corrected
+    lines = [
+        f"{compared} reviewed cases with a score; {s.flagged} flagged, {s.without_score} decided without a score, "
+        f"{s.left} left"
+    ]
+    if s.agreement is None:
+        return [*lines, "Nothing can be said before cases are accepted or corrected."]
+    lines += [
+        f"Threshold {s.threshold:g}: agrees with {s.agreement:.0%} of the decisions",
+        f"  accepted although below it (opened for nothing): {s.accepted_below} of {accepted}",
+        f"  corrected although above it (would be missed): {s.corrected_above} of {corrected}",
+    ]
+    if s.ranking is not None:
+        lines.append(f"A corrected case was predicted lower than an accepted one in {s.ranking:.0%} of the pairs")
+    if s.best is not None:
+        lines.append(
+            f"Threshold that would have saved most work: {s.best.threshold:.3f} ({s.best.saved} accepted cases need "
+            f"not have been opened, {s.best.missed} corrected ones would have been missed)"
+        )
+    if s.left and s.reviewed_up_to is not None:
+        lines.append(f"Cases predicted above {s.reviewed_up_to:.2f} have not been reviewed: nothing is known of them")
+    if compared < 20:
+        lines.append("Fewer than 20 decisions: take the figures with care")
+    return lines

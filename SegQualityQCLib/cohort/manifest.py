@@ -1,0 +1,228 @@
+"""Which cases a cohort has: a CSV file, or folders whose file names say what belongs together.
+
+It needs the standard library alone: the worklist in 3D Slicer reads manifests too.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError
+
+REQUIRED = ("case", "image", "segmentation")
+OPTIONAL = ("label", "segment", "model")
+PLACE = "{case}"
+
+# nnU-Net's raw layout: the first channel of an image ends in _0000.
+_FIRST_CHANNEL = "_0000"
+_ENDINGS = (".nii.gz", ".seg.nrrd", ".nii", ".nrrd", ".mha", ".mhd")
+_NNUNET_SETS = ("Ts", "Tr")
+
+
+@dataclass(frozen=True)
+class CohortCase:
+    """One image with one segmentation.
+
+    Attributes:
+        name: Unique within the cohort.
+        image: Image file or DICOM folder; absolute.
+        segmentation: Labelmap or ``.seg.nrrd``; absolute.
+        label: Label value of the segment, where one was chosen.
+        segment: Name of the segment, where one was chosen.
+        model: Name or folder of the model, where one was chosen.
+        extra: Further columns of the manifest, carried through to the results.
+    """
+
+    name: str
+    image: Path
+    segmentation: Path
+    label: int | None = None
+    segment: str | None = None
+    model: str | None = None
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def find_cases(path: str | Path, images: str | None = None, segmentations: str | None = None) -> tuple[CohortCase, ...]:
+    """The cases of a manifest: of a CSV file, or of a folder.
+
+    Args:
+        path: The CSV file, or the folder.
+        images: For a folder: where the images are, relative to it. A pattern such as ``scans/{case}/t1.nii.gz``, or a
+            folder in nnU-Net's naming.
+        segmentations: The same for the segmentations.
+
+    Raises:
+        InputError: Nothing is found, or the manifest says something impossible.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return cases_in_folder(path, images, segmentations)
+    if images is not None or segmentations is not None:
+        raise InputError(f"Patterns of file names need a folder, and {path} is none: leave them out.")
+    return read_manifest(path)
+
+
+def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
+    """Read a CSV manifest: the columns ``case``, ``image``, ``segmentation``, and ``label``, ``segment``, ``model`` or
+    any others where wanted. Paths are relative to the file.
+
+    Raises:
+        InputError: It cannot be read, lacks a column or a cell, or names a case twice; the message names the line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"The manifest {path} does not exist: give a CSV file or a folder.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"The manifest {path} is no UTF-8 text: save it as CSV in UTF-8.") from None
+    except OSError as error:
+        raise InputError(f"The manifest {path} cannot be read: {error.strerror or error}.") from error
+    lines = _lines(text, path)
+    if not lines:
+        raise InputError(f"The manifest {path.name} is empty: its first line must name {', '.join(REQUIRED)}.")
+    _, header = lines[0]
+    columns = [name.strip() for name in header]
+    _check_columns(columns, path)
+    base = path.absolute().parent
+    cases: list[CohortCase] = []
+    first_line: dict[str, int] = {}
+    for number, cells in lines[1:]:
+        if len(cells) > len(columns):
+            raise InputError(
+                f"Line {number} of {path.name} has {len(cells)} cells, the header {len(columns)}: quote cells that "
+                "hold the separator."
+            )
+        row = dict(zip(columns, [cell.strip() for cell in cells], strict=False))
+        case = _case_of_row(row, base, f"Line {number} of {path.name}")
+        if case.name in first_line:
+            raise InputError(
+                f"The case {case.name!r} stands on the lines {first_line[case.name]} and {number} of {path.name}: "
+                "give each its own name."
+            )
+        first_line[case.name] = number
+        cases.append(case)
+    if not cases:
+        raise InputError(f"The manifest {path.name} names no case: add one a line below the header.")
+    return tuple(cases)
+
+
+def cases_in_folder(
+    folder: str | Path, images: str | None = None, segmentations: str | None = None
+) -> tuple[CohortCase, ...]:
+    """The cases of a folder, by name; one whose image or segmentation is missing is among them.
+
+    Args:
+        folder: The folder.
+        images: Pattern or nnU-Net folder of the images; by default ``imagesTs``, else ``imagesTr``.
+        segmentations: Pattern or nnU-Net folder of the segmentations; by default ``labelsTs`` or ``labelsTr`` likewise.
+
+    Raises:
+        InputError: A pattern is wrong, or nothing is found.
+    """
+    folder = Path(folder).absolute()
+    images, segmentations = images or _default(folder, "images"), segmentations or _default(folder, "labels")
+    image_pattern = _pattern(folder, images, _FIRST_CHANNEL)
+    segmentation_pattern = _pattern(folder, segmentations, "")
+    names = sorted({*_matching(folder, image_pattern), *_matching(folder, segmentation_pattern)})
+    if not names:
+        raise InputError(f"The folder {folder} holds no file like {image_pattern} or {segmentation_pattern}.")
+    return tuple(
+        CohortCase(
+            name, folder / image_pattern.replace(PLACE, name), folder / segmentation_pattern.replace(PLACE, name)
+        )
+        for name in names
+    )
+
+
+def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """The lines that are not blank, each with its number in the file."""
+    first = text.splitlines()[0] if text.strip() else ""
+    # Spreadsheets of half the world separate by semicolons.
+    separator = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise InputError(f"Line {reader.line_num} of {path.name} is no CSV: {error}.") from error
+
+
+def _check_columns(columns: list[str], path: Path) -> None:
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise InputError(
+            f"The manifest {path.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}: "
+            f"its first line must name {', '.join(REQUIRED)}."
+        )
+    named = [name for name in columns if name]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"The manifest {path.name} has the column {twice} twice: rename one.")
+
+
+def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
+    for column in REQUIRED:
+        if not row.get(column):
+            raise InputError(f"{where} has no {column}: fill the cell.")
+    label, segment, model = (row.get(column) or None for column in OPTIONAL)
+    if label is not None and segment is not None:
+        raise InputError(f"{where} gives a label and a segment: leave one of them out.")
+    if label is not None and not re.fullmatch(r"[+-]?\d+", label):
+        raise InputError(f"{where} has the label {label[:40]!r}: it must be an integer.")
+    if model is not None and (base / model).is_dir():
+        model = str(base / model)
+    return CohortCase(
+        row["case"],
+        base / row["image"],
+        base / row["segmentation"],
+        int(label) if label is not None else None,
+        segment,
+        model,
+        {name: cell for name, cell in row.items() if name and name not in (*REQUIRED, *OPTIONAL)},
+    )
+
+
+def _default(folder: Path, kind: str) -> str:
+    """nnU-Net's folder of images or labels: that of the test set, else that of the training set."""
+    for part in _NNUNET_SETS:
+        if (folder / f"images{part}").is_dir() and (folder / f"{kind}{part}").is_dir():
+            return f"{kind}{part}"
+    raise InputError(
+        f"The folder {folder} is not in nnU-Net's layout (imagesTs and labelsTs): say where its files are with "
+        f"--images and --segmentations, for example 'images/{PLACE}.nii.gz'."
+    )
+
+
+def _pattern(folder: Path, given: str, suffix: str) -> str:
+    """A pattern with a place for the case's name: as given, or that of a folder in nnU-Net's naming."""
+    if Path(given).is_absolute() or ".." in Path(given).parts:
+        raise InputError(f"The pattern {given!r} leads out of {folder}: give one relative to the folder.")
+    if PLACE in given:
+        return given
+    inside = folder / given
+    if not inside.is_dir():
+        raise InputError(
+            f"{given!r} is neither a folder in {folder} nor a pattern: write {PLACE} where the case's name stands."
+        )
+    names = sorted(path.name for path in inside.iterdir() if not path.name.startswith("."))
+    for ending in _ENDINGS:
+        if any(name.endswith(suffix + ending) for name in names):
+            return f"{given.rstrip('/')}/{PLACE}{suffix}{ending}"
+    raise InputError(f"The folder {inside} holds no image whose name ends like nnU-Net's ({suffix}{_ENDINGS[0]}).")
+
+
+def _matching(folder: Path, pattern: str) -> list[str]:
+    """The names of the cases whose files a pattern finds."""
+    parts = pattern.split(PLACE)
+    first, *rest = (re.escape(part) for part in parts)
+    expression = re.compile(first + "(?P<case>[^/]+)" + "(?P=case)".join(rest))
+    matches = (
+        expression.fullmatch(path.relative_to(folder).as_posix())
+        for path in folder.glob("*".join(glob.escape(part) for part in parts))
+    )
+    return [match["case"] for match in matches if match and not match["case"].startswith(".")]

@@ -1,0 +1,182 @@
+"""The page of a cohort: one HTML file that needs no network, worst case first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ..colours import hex_colour_of
+from ..report import QualityReport, SliceScore, Status
+from ..writing import write_text_atomically
+from .manifest import CohortCase
+from .pictures import LARGE, THUMBNAIL, UNITS
+from .results import CaseResult, CohortFolder, urgency
+
+MOST_PICTURES = 1000
+"""So many cases, the worst ones, have pictures: about 40 MB."""
+
+_BINS = 20
+_WORDS = {
+    Status.GAP: "nothing drawn between drawn slices",
+    Status.OUT_OF_WINDOW: "the mask reaches outside the window",
+    Status.UNFAMILIAR: "unlike the training data",
+    Status.EMPTY: "empty; does the structure go on here?",
+}
+_STATUS_COLOURS = {
+    Status.GAP: "#d0006f",
+    Status.OUT_OF_WINDOW: "#d0006f",
+    Status.UNFAMILIAR: "#a04fd0",
+    Status.EMPTY: "#8a8f98",
+}
+_FLAG_WORDS = {
+    "model_unmatched": "model not known to fit",
+    "partly_scored": "partly scored",
+    "cropped_to_image": "cropped to the image",
+    "gaps": "gaps",
+}
+
+
+def write_page(store: CohortFolder, threshold: float, most_pictures: int = MOST_PICTURES) -> None:
+    """Write ``index.html`` of a cohort's folder.
+
+    Args:
+        store: The results.
+        threshold: Predicted Dice below which a slice or a volume is called low.
+        most_pictures: So many cases, from the worst on, get pictures.
+
+    Raises:
+        ReportError: It cannot be written.
+    """
+    order: list[tuple[tuple[float, float], CohortCase, int]] = []
+    volumes: list[float | None] = []
+    slices: list[float] = []
+    errors: list[tuple[str, str]] = []
+    models: dict[str, None] = {}
+    for case, result in store.results():
+        if result.error is not None:
+            errors.append((case.name, result.error))
+        for number, report in enumerate(result.reports):
+            order.append((urgency(report), case, number))
+            volumes.append(report.volume.dice)
+            slices += [score.dice for score in report.slices if score.dice is not None]
+            models[f"{report.model.name} {report.model.version}"] = None
+    order.sort(key=lambda entry: entry[0])
+    template = _environment().get_template("page.html.jinja")
+    parts = template.generate(
+        cards=_cards(store, [(case, number) for _, case, number in order], threshold, most_pictures),
+        count=len(order),
+        below=sum(dice is not None and dice < threshold for dice in volumes),
+        unscored=sum(dice is None for dice in volumes),
+        threshold=threshold,
+        errors=errors,
+        models=", ".join(models),
+        most_pictures=most_pictures,
+        histograms=[
+            ("Volumes", histogram([dice for dice in volumes if dice is not None])),
+            ("Slices", histogram(slices)),
+        ],
+        ramp=", ".join(f"{hex_colour_of(n / 10)} {10 * n}%" for n in range(11)),
+        geometry={"thumbnail": THUMBNAIL, "large": LARGE, "units": UNITS},
+    )
+    write_text_atomically(store.path / "index.html", parts)
+
+
+def histogram(dices: Sequence[float]) -> list[dict[str, Any]]:
+    """The bars of a distribution over [0, 1]: bounds, count, height in percent of the highest, colour."""
+    counts = [0] * _BINS
+    for dice in dices:
+        counts[min(int(dice * _BINS), _BINS - 1)] += 1
+    highest = max(counts, default=0) or 1
+    return [
+        {
+            "low": n / _BINS,
+            "high": (n + 1) / _BINS,
+            "count": count,
+            "height": 100 * count / highest,
+            "colour": hex_colour_of((n + 0.5) / _BINS),
+        }
+        for n, count in enumerate(counts)
+    ]
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def _cards(
+    store: CohortFolder, order: Sequence[tuple[CohortCase, int]], threshold: float, most_pictures: int
+) -> Iterator[dict[str, Any]]:
+    """What the page shows of each report; read from disk one after the other, so that the memory stays flat."""
+    for rank, (case, number) in enumerate(order, start=1):
+        result = store.read(case.name)
+        if result is None or number >= len(result.reports):
+            continue
+        pictures = store.pictures(case.name) if rank <= most_pictures else []
+        yield _card(rank, case, result, number, threshold, pictures[number] if number < len(pictures) else None)
+
+
+def _card(
+    rank: int,
+    case: CohortCase,
+    result: CaseResult,
+    number: int,
+    threshold: float,
+    pictures: dict[str, Any] | None,
+) -> dict[str, Any]:
+    report = result.reports[number]
+    volume = report.volume
+    worst = report.slice(report.order[0])
+    drawn = sum(score.area_mm2 > 0 for score in report.slices)
+    shown = [report.slice(index) for index in (pictures or {}).get("shown", [])]
+    return {
+        "rank": rank,
+        "name": case.name,
+        "segment": report.case.segment,
+        "volume": volume,
+        "colour": _colour(volume.dice, Status.UNFAMILIAR),
+        "worst": worst,
+        "worst_words": _caption(worst),
+        "below": len(report.below(threshold)),
+        "drawn": drawn,
+        "gaps": sum(score.status is Status.GAP for score in report.slices),
+        "flags": [_FLAG_WORDS.get(flag, flag) for flag in report.flags],
+        "files": f"{case.image.name} · {case.segmentation.name}",
+        "extra": [(name, cell) for name, cell in case.extra.items() if cell],
+        "not_shown": _not_shown(report, shown),
+        "pictures": None if pictures is None else pictures | {"scores": [_score(score) for score in shown]},
+    }
+
+
+def _score(score: SliceScore) -> dict[str, Any]:
+    """What the browser needs of a slice."""
+    return {
+        "index": score.index,
+        "label": "gap" if score.status is Status.GAP else "–" if score.dice is None else f"{score.dice:.2f}",
+        "colour": _colour(score.dice, score.status),
+        "words": _caption(score),
+    }
+
+
+def _colour(dice: float | None, status: Status) -> str:
+    return _STATUS_COLOURS[status] if dice is None else hex_colour_of(dice)
+
+
+def _caption(score: SliceScore) -> str:
+    if score.dice is None or score.low is None or score.high is None:
+        return f"Slice {score.index}: {_WORDS.get(score.status, score.status.value)}"
+    return f"Slice {score.index}: {score.dice:.2f} ({score.low:.2f} to {score.high:.2f})"
+
+
+def _not_shown(report: QualityReport, shown: Sequence[SliceScore]) -> int:
+    """How many slices that are not plainly empty the strip leaves out."""
+    worth = sum(score.status is not Status.EMPTY or bool(score.flags) for score in report.slices)
+    return worth - len(shown) if shown else 0

@@ -1,0 +1,293 @@
+"""What a cohort leaves on disk: one JSON file a case as a journal, and tables made from it.
+
+A case's file is written whole or not at all, as soon as the case is done. Everything else is made from these files in
+the order of the manifest, so that a run that was cut off and taken up again ends with the same tables as one that was
+not. The standard library suffices to read it, so 3D Slicer reads it too.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..errors import InputError, ReportError
+from ..report import QualityReport, Status, spreadsheet_safe
+from ..writing import write_text_atomically
+from .manifest import CohortCase
+
+SCHEMA = 1
+
+SLICE_COLUMNS = ("case", "segment", "index", "status", "dice", "low", "high", "area_mm2", "flags")
+CASE_COLUMNS = (
+    *("case", "segment", "dice", "low", "high", "worst_slice", "worst_dice", "below_threshold", "drawn_slices"),
+    *("gaps", "flags", "model", "seconds"),
+)
+ERROR_COLUMNS = ("case", "reason")
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """The result of one case.
+
+    Attributes:
+        case: Its name.
+        request: What was asked: size and time of its files, label, segment, model, library version.
+        reports: One a segment; none where it failed.
+        error: Why it failed, in a sentence.
+        seconds: How long reading and scoring took.
+    """
+
+    case: str
+    request: dict[str, Any]
+    reports: tuple[QualityReport, ...]
+    error: str | None
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON types."""
+        return {
+            "schema": SCHEMA,
+            "case": self.case,
+            "request": self.request,
+            "reports": [report.to_dict() for report in self.reports],
+            "error": self.error,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Any) -> CaseResult:
+        """Read a result from JSON types.
+
+        Raises:
+            ReportError: It does not follow the schema.
+        """
+        try:
+            if content["schema"] != SCHEMA:
+                raise ReportError(f"This is no result of schema {SCHEMA}.")
+            reports = tuple(QualityReport.from_dict(entry) for entry in content["reports"])
+            error = content["error"]
+            return cls(
+                str(content["case"]),
+                dict(content["request"]),
+                reports,
+                None if error is None else str(error),
+                float(content["seconds"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReportError(
+                f"The result of a case is damaged: {type(error).__name__}: {str(error)[:120]}."
+            ) from error
+
+
+class CohortFolder:
+    """The folder of a cohort's results.
+
+    Attributes:
+        path: The folder: ``cohort.json`` names the cases, ``cases/`` holds a result each, ``pictures/`` what the page
+            shows of them.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+
+    def create(self, cases: Sequence[CohortCase]) -> None:
+        """Make the folder and write which cases it is about.
+
+        Raises:
+            ReportError: It cannot be written.
+        """
+        try:
+            for folder in (self.path / "cases", self.path / "pictures"):
+                folder.mkdir(parents=True, exist_ok=True)
+                for partial in folder.glob(".*.partial"):  # left by a run that was killed while writing
+                    partial.unlink()
+        except OSError as error:
+            raise ReportError(f"The folder {self.path} cannot be made: {error.strerror or error}.") from error
+        content = {"schema": SCHEMA, "cases": [self._described(case) for case in cases]}
+        write_text_atomically(self.path / "cohort.json", json.dumps(content, indent=1) + "\n")
+
+    def exists(self) -> bool:
+        """Whether the folder holds a cohort."""
+        return (self.path / "cohort.json").is_file()
+
+    def cases(self) -> tuple[CohortCase, ...]:
+        """The cases, in the order of the manifest.
+
+        Raises:
+            InputError: The folder holds no cohort, or a damaged one.
+        """
+        try:
+            content = json.loads((self.path / "cohort.json").read_text(encoding="utf-8"))
+            return tuple(self._case(entry) for entry in content["cases"])
+        except FileNotFoundError:
+            raise InputError(
+                f"The folder {self.path} holds no cohort: give the --out folder of segquality cohort."
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"The file cohort.json in {self.path} cannot be read: {error}.") from error
+
+    def result_path(self, case: str) -> Path:
+        """Where the result of a case is."""
+        return self.path / "cases" / f"{_file_name(case)}.json"
+
+    def write(self, result: CaseResult, pictures: list[dict[str, Any]]) -> None:
+        """Store a result; it counts from the moment its own file is there, which is the last thing written.
+
+        Raises:
+            ReportError: It cannot be written.
+        """
+        if pictures:
+            write_text_atomically(self._picture_path(result.case), json.dumps(pictures))
+        write_text_atomically(self.result_path(result.case), json.dumps(result.to_dict()) + "\n")
+
+    def read(self, case: str) -> CaseResult | None:
+        """The result of a case; ``None`` where there is none yet, or none that can be read."""
+        try:
+            return CaseResult.from_dict(json.loads(self.result_path(case).read_text(encoding="utf-8")))
+        except (OSError, ValueError, ReportError):
+            return None
+
+    def pictures(self, case: str) -> list[dict[str, Any]]:
+        """The pictures of a case; none where there are none."""
+        try:
+            content = json.loads(self._picture_path(case).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+        return content if isinstance(content, list) else []
+
+    def results(self) -> Iterator[tuple[CohortCase, CaseResult]]:
+        """The cases that have a result, in the order of the manifest."""
+        for case in self.cases():
+            result = self.read(case.name)
+            if result is not None:
+                yield case, result
+
+    def write_tables(self, threshold: float) -> None:
+        """Write ``slices.csv``, ``cases.csv`` (worst first) and ``errors.csv`` anew.
+
+        Raises:
+            ReportError: They cannot be written.
+        """
+        slices, rows, errors = [], [], []
+        extra = list(dict.fromkeys(name for case in self.cases() for name in case.extra))
+        for case, result in self.results():
+            if result.error is not None:
+                errors.append([spreadsheet_safe(case.name), spreadsheet_safe(result.error)])
+            for report in result.reports:
+                slices += slice_rows(case.name, report)
+                row = case_row(case.name, report, result.seconds, threshold)
+                carried = [spreadsheet_safe(case.extra.get(name, "")) for name in extra]
+                rows.append((urgency(report), [*row, *carried]))
+        rows.sort(key=lambda pair: pair[0])
+        header = [*CASE_COLUMNS, *(spreadsheet_safe(_own(name)) for name in extra)]
+        write_text_atomically(self.path / "slices.csv", _csv(SLICE_COLUMNS, slices))
+        write_text_atomically(self.path / "cases.csv", _csv(header, [row for _, row in rows]))
+        write_text_atomically(self.path / "errors.csv", _csv(ERROR_COLUMNS, errors))
+
+    def _picture_path(self, case: str) -> Path:
+        return self.path / "pictures" / f"{_file_name(case)}.json"
+
+    def _described(self, case: CohortCase) -> dict[str, Any]:
+        paths = {"image": self._portable(case.image), "segmentation": self._portable(case.segmentation)}
+        return asdict(case) | paths
+
+    def _case(self, entry: dict[str, Any]) -> CohortCase:
+        case = CohortCase(**entry)
+        return replace(case, image=self._absolute(entry["image"]), segmentation=self._absolute(entry["segmentation"]))
+
+    def _portable(self, path: Path) -> str:
+        """A path relative to the folder: both can move together, or be mounted elsewhere on another machine."""
+        try:
+            return Path(os.path.relpath(path, self.path)).as_posix()
+        except ValueError:  # another drive of Windows
+            return str(path)
+
+    def _absolute(self, path: str) -> Path:
+        return Path(os.path.normpath(self.path / path))
+
+
+def urgency(report: QualityReport) -> tuple[float, float]:
+    """Sorts reports worst first: those that nobody vouches for, then from the lowest volume Dice on."""
+    dice = report.volume.dice
+    return (0, 0.0) if dice is None else (1, dice)
+
+
+def slice_rows(case: str, report: QualityReport) -> list[list[Any]]:
+    """The rows of ``slices.csv`` for a report."""
+    segment = spreadsheet_safe(report.case.segment)
+    return [
+        [
+            *(spreadsheet_safe(case), segment, score.index, score.status.value),
+            *(_four_digits(value) for value in (score.dice, score.low, score.high)),
+            *(f"{score.area_mm2:.1f}", " ".join(score.flags)),
+        ]
+        for score in report.slices
+    ]
+
+
+def case_row(case: str, report: QualityReport, seconds: float, threshold: float) -> list[Any]:
+    """The row of ``cases.csv`` for a report, without the manifest's further columns."""
+    worst = report.slice(report.order[0])
+    volume = report.volume
+    return [
+        *(spreadsheet_safe(case), spreadsheet_safe(report.case.segment)),
+        *(_four_digits(value) for value in (volume.dice, volume.low, volume.high)),
+        *(worst.index, _four_digits(worst.dice)),
+        *(len(report.below(threshold)), sum(1 for score in report.slices if score.area_mm2 > 0)),
+        *(sum(1 for score in report.slices if score.status is Status.GAP), " ".join(report.flags)),
+        *(f"{report.model.name} {report.model.version}", f"{seconds:.2f}"),
+    ]
+
+
+def request_of(case: CohortCase, model: str | None) -> dict[str, Any]:
+    """What is asked of a case: a result made for the same request need not be made again."""
+    return {
+        "image": _stamp(case.image),
+        "segmentation": _stamp(case.segmentation),
+        "label": case.label,
+        "segment": case.segment,
+        "model": case.model or model,
+        "library": __version__,
+    }
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Bytes and modification time (ns) of a file, or of a folder's files taken together; ``None`` for neither."""
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        facts = [file.stat() for file in files]
+        return [sum(fact.st_size for fact in facts), max((fact.st_mtime_ns for fact in facts), default=0)]
+    except OSError:
+        return None
+
+
+def _file_name(case: str) -> str:
+    """A file name for any case name: readable, and different for different names on any file system."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", case)[:60].strip("._-")
+    return f"{readable or 'case'}-{hashlib.sha256(case.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def _own(name: str) -> str:
+    """The name of a manifest's column, told apart from ours."""
+    return f"manifest_{name}" if name in CASE_COLUMNS else name
+
+
+def _four_digits(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,214 @@
+"""A cohort scored over processes of this machine, or over any Dask scheduler."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask.system import CPU_COUNT
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed.client import FutureCancelledError
+
+from ..bundle import ModelBundle, available_bundles, find_bundle
+from ..errors import BundleError, InputError
+from .manifest import CohortCase
+from .page import write_page
+from .results import CaseResult, CohortFolder, request_of
+from .scoring import Scored, ScoringOptions, score_case
+
+# So many cases are under way for each thread of the workers: none is idle, and the memory is the same for any cohort.
+_AHEAD = 2
+_THREADS = 2  # of a worker: one reads while the networks run for the other
+_TABLES_EVERY_S = 60.0
+_KILLS_ALLOWED = 3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        done: Cases done, with those of earlier runs.
+        total: Cases in all.
+        failed: Cases among those done that cannot be scored.
+        rate: Cases a second of this run; 0 before the first.
+        seconds_left: Estimated; ``None`` before the first case.
+    """
+
+    done: int
+    total: int
+    failed: int
+    rate: float
+    seconds_left: float | None
+
+
+def run_cohort(
+    cases: Sequence[CohortCase],
+    folder: str | Path,
+    *,
+    options: ScoringOptions = ScoringOptions(),  # noqa: B008 - it is frozen
+    workers: int | None = None,
+    scheduler: str | None = None,
+    resume: bool = False,
+    threshold: float = 0.7,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Score the cases and write results as they come; the tables at the end, every minute, and when interrupted.
+
+    Args:
+        cases: The cases.
+        folder: Where the results go.
+        options: Model and device.
+        workers: Processes on this machine; by default one for each core that is ours.
+        scheduler: Address of a Dask scheduler to use instead; its workers must see the files under the same paths.
+        resume: Do only what is missing, has failed, or was made of other files or by another model.
+        threshold: Slices with a predicted Dice below this are counted as low.
+        on_progress: Called at the start and after each case.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        InputError: The folder holds results already, or the scheduler does not answer.
+        BundleError: The model is missing or damaged.
+        ReportError: Results cannot be written; those written so far stay.
+    """
+    if options.model is not None:
+        bundle = ModelBundle.load(find_bundle(options.model))
+        if Path(options.model).is_dir():
+            options = replace(options, model=str(bundle.folder.absolute()))
+    store = CohortFolder(folder)
+    if store.exists() and not resume:
+        raise InputError(
+            f"The folder {folder} holds a cohort already: add --resume to go on with it, or write elsewhere."
+        )
+    store.create(cases)
+    models = cache(_known_models)
+    missing = [case for case in cases if not resume or not _is_done(case, store, options, models)]
+    progress = Progress(len(cases) - len(missing), len(cases), 0, 0.0, None)
+    on_progress(progress)
+    try:
+        if missing:
+            with connected(workers, scheduler, len(missing)) as client:
+                progress = _score_all(client, missing, store, options, threshold, progress, on_progress)
+    finally:
+        store.write_tables(threshold)
+        write_page(store, threshold)
+    return progress
+
+
+@contextmanager
+def connected(workers: int | None, scheduler: str | None, cases: int) -> Iterator[Client]:
+    """A client of the scheduler, or of processes on this machine that end with it.
+
+    Raises:
+        InputError: The scheduler does not answer.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _KILLS_ALLOWED}))
+        if scheduler is not None:
+            try:
+                client = Client(scheduler, set_as_default=False)
+            except (OSError, ValueError) as error:
+                raise InputError(f"No Dask scheduler answers at {scheduler}: check the address ({error}).") from error
+        else:
+            spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="segquality-"))
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=max(1, min(workers or CPU_COUNT, cases)),
+                    threads_per_worker=_THREADS,
+                    processes=True,
+                    dashboard_address=None,
+                    local_directory=spill,
+                    silence_logs=50,  # a killed worker is told in our own words, if it matters
+                )
+            )
+            client = Client(cluster, set_as_default=False)
+        yield stack.enter_context(client)
+
+
+def _score_all(
+    client: Client,
+    cases: Sequence[CohortCase],
+    store: CohortFolder,
+    options: ScoringOptions,
+    threshold: float,
+    before: Progress,
+    on_progress: Callable[[Progress], None],
+) -> Progress:
+    """Keep the workers busy with a bounded number of cases, and store each as it comes."""
+    waiting = iter(cases)
+    names: dict[Any, str] = {}
+    finished = as_completed(loop=client.loop)
+    start = tables_at = time.monotonic()
+    failed = 0
+    progress = before
+
+    def submit_more() -> None:
+        room = _AHEAD * max(sum(client.nthreads().values()), 1) - len(names)
+        for _ in range(room):
+            case = next(waiting, None)
+            if case is None:
+                return
+            future = client.submit(score_case, case, options, pure=False)
+            names[future.key] = case.name
+            finished.add(future)
+
+    by_name = {case.name: case for case in cases}
+    submit_more()
+    for done, future in enumerate(finished, 1):
+        case = by_name.pop(names.pop(future.key))
+        scored = _outcome(future, case, options)
+        future.release()
+        submit_more()  # before the disk: the workers need not wait for it
+        store.write(scored.result, scored.pictures)
+        failed += scored.result.error is not None
+        now = time.monotonic()
+        rate = done / (now - start)
+        progress = Progress(before.done + done, before.total, failed, rate, (len(cases) - done) / rate)
+        on_progress(progress)
+        if now - tables_at > _TABLES_EVERY_S:
+            store.write_tables(threshold)
+            tables_at = time.monotonic()
+    return progress
+
+
+def _outcome(future: Future, case: CohortCase, options: ScoringOptions) -> Scored:
+    """What became of a case, also where its worker died."""
+    try:
+        return future.result()
+    except KilledWorker:
+        reason = f"Its worker was killed {_KILLS_ALLOWED + 1} times: it may need more memory than a worker has."
+    except FutureCancelledError as error:
+        raise InputError("The Dask scheduler went away: start it again, and go on with --resume.") from error
+    except ImportError as error:
+        raise InputError(f"The workers lack a package ({error}): install SegQualityQCLib[cohort] there.") from error
+    except Exception as error:  # whatever a distant machine raises
+        reason = f"Its worker failed: {type(error).__name__}: {str(error)[:200]}"
+    return Scored(CaseResult(case.name, request_of(case, options.model), (), reason, 0.0), [])
+
+
+def _is_done(
+    case: CohortCase, store: CohortFolder, options: ScoringOptions, models: Callable[[str | None], set[str]]
+) -> bool:
+    """Whether there is a good result for the same files, made by a model that is still the one."""
+    result = store.read(case.name)
+    if result is None or result.error is not None or result.request != request_of(case, options.model):
+        return False
+    known = models(case.model or options.model)
+    return all(report.model.sha256 in known for report in result.reports)
+
+
+def _known_models(model: str | None) -> set[str]:
+    try:
+        folders = [find_bundle(model)] if model is not None else available_bundles()
+        return {ModelBundle.load(folder).sha256 for folder in folders}
+    except BundleError:
+        return set()

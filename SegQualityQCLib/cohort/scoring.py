@@ -1,0 +1,81 @@
+"""One case of a cohort, scored: what runs inside a Dask worker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import SimpleITK as sitk
+
+from ..errors import SegQualityError
+from ..estimator import EstimatorChoice
+from ..reading import read_cases
+from .manifest import CohortCase
+from .pictures import case_pictures
+from .results import CaseResult, request_of
+
+# Two threads of a worker read and resample ahead of each other, but the networks run for one case at a time: they fill
+# a core by themselves, and two would only double the memory.
+_networks = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """What holds for all cases.
+
+    Attributes:
+        model: Name or folder of the model; ``None`` takes for each segment the one that fits it.
+        device: See :func:`SegQualityQCLib.estimator.load_estimator`.
+        threads: Threads of one network; the workers share the cores among themselves.
+    """
+
+    model: str | None = None
+    device: str = "auto"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A scored case: its result, and its pictures as JSON types, one entry a report."""
+
+    result: CaseResult
+    pictures: list[dict[str, Any]]
+
+
+def score_case(case: CohortCase, options: ScoringOptions) -> Scored:
+    """Read, assess and draw a case. Whatever is wrong with it becomes the result's error: nothing is raised."""
+    start = time.perf_counter()
+    request = request_of(case, options.model)
+    try:
+        reports, pictures = _assess(case, options)
+        error = None
+    except SegQualityError as problem:
+        reports, pictures, error = [], [], str(problem)
+    except Exception as problem:  # one bad case must not stop a thousand others
+        reports, pictures = [], []
+        error = f"It cannot be scored, for a reason that nobody foresaw: {type(problem).__name__}: {str(problem)[:200]}"
+    seconds = round(time.perf_counter() - start, 3)
+    return Scored(CaseResult(case.name, request, tuple(reports), error, seconds), pictures)
+
+
+def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
+    import torch
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
+    reports, pictures = [], []
+    for one in read_cases(case.image, case.segmentation, label=case.label, segment=case.segment):
+        with _networks:
+            torch.set_num_threads(options.threads)  # it holds for the calling thread
+            report = _estimators(case.model or options.model, options.device).for_case(one).assess(one)
+        reports.append(report)
+        pictures.append(case_pictures(one, report))
+    return reports, pictures
+
+
+@cache
+def _estimators(model: str | None, device: str) -> EstimatorChoice:
+    """The models of this process, loaded once."""
+    return EstimatorChoice(model, device)

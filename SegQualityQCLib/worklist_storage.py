@@ -1,0 +1,138 @@
+"""Where a worklist is stored: one SQLite file, opened for each action and closed after it.
+
+Two machines may share the file over a network drive. SQLite's write-ahead log needs memory that all its users share, so
+it is used only on a disk known to be of this machine, and never again once the file was opened from elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import WorklistError
+
+SCHEMA = 1
+PATIENCE_S = 10.0
+
+_TABLES = """
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE cases (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    image TEXT NOT NULL,
+    segmentation TEXT NOT NULL,
+    label INTEGER,
+    segment TEXT,
+    urgency INTEGER NOT NULL,      -- 0: nobody vouches for it, 1: scored, 2: not scored yet
+    dice REAL, low REAL, high REAL,
+    scored_segment TEXT,
+    worst_slice INTEGER,
+    reason TEXT,                   -- why it cannot be scored
+    status TEXT NOT NULL DEFAULT 'to do',
+    status_before TEXT NOT NULL DEFAULT 'to do',
+    session TEXT,
+    reviewer TEXT,
+    opened REAL,                   -- seconds since 1970, UTC
+    decided REAL,
+    comment TEXT NOT NULL DEFAULT '',
+    saved TEXT                     -- latest version, relative to this file
+);
+CREATE TABLE sessions (id TEXT PRIMARY KEY, machine TEXT, pid INTEGER, reviewer TEXT, seen REAL);
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL, name TEXT, reviewer TEXT, session TEXT, action TEXT, detail TEXT
+);
+"""
+
+_LOCAL_FILE_SYSTEMS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs"}
+
+
+class WorklistStorage:
+    """The file of a worklist.
+
+    Args:
+        path: The file; made if it is missing.
+        patience_s: How long to wait while others write.
+    """
+
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+        self.path = path.absolute()
+        self.patience_s = patience_s
+        with self.transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in _TABLES.split(";\n"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA}")
+            elif version != SCHEMA:
+                raise WorklistError(
+                    f"The worklist {path} is of schema {version}, this version knows {SCHEMA}: update SegQualityQC."
+                )
+            shared = db.execute("SELECT value FROM settings WHERE key = 'shared'").fetchone() is not None
+            local = is_local(self.path.parent)
+            if not local and not shared:
+                db.execute("INSERT INTO settings VALUES ('shared', 'opened over a network')")
+        self._choose_journal("wal" if local and not shared else "delete")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: others see the changes when the block ends well, and none of them when it does not.
+
+        Raises:
+            WorklistError: The file is locked for too long, damaged, or cannot be written.
+        """
+        db = None
+        try:
+            db = sqlite3.connect(self.path, timeout=self.patience_s, isolation_level=None)
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA synchronous = FULL")  # a decision outlives a power cut
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+        finally:
+            if db is not None:
+                db.close()  # an open transaction is rolled back
+
+    def _choose_journal(self, mode: str) -> None:
+        with contextlib.suppress(sqlite3.Error):  # others are using it: it stays as it is
+            db = sqlite3.connect(self.path, timeout=0.2)
+            try:
+                db.execute(f"PRAGMA journal_mode = {mode}")
+            finally:
+                db.close()
+
+    def _told(self, error: sqlite3.Error) -> WorklistError:
+        if "locked" in str(error) or "busy" in str(error):
+            return WorklistError(
+                f"The worklist {self.path} has been locked by another program for {self.patience_s:g} seconds: nothing "
+                "was changed; try again."
+            )
+        if "unable to open" in str(error) or "readonly" in str(error):
+            return WorklistError(f"The worklist {self.path} cannot be written: check the folder and your rights.")
+        if "not a database" in str(error) or "malformed" in str(error):
+            return WorklistError(f"The worklist {self.path} is damaged: restore it from a backup.")
+        return WorklistError(f"The worklist {self.path} cannot be used: {error}. Nothing was changed.")
+
+
+def is_local(folder: Path) -> bool:
+    """Whether a folder is known to lie on a disk of this machine; not knowing counts as no."""
+    if sys.platform == "win32":
+        import ctypes
+
+        fixed = 3
+        anchor = Path(folder).resolve().anchor
+        return ctypes.windll.kernel32.GetDriveTypeW(anchor) == fixed
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    device = f"{os.major(folder.stat().st_dev)}:{os.minor(folder.stat().st_dev)}"
+    kinds = {line.split(" - ", 1)[1].split()[0] for line in lines if line.split()[2] == device}
+    return bool(kinds) and kinds <= _LOCAL_FILE_SYSTEMS

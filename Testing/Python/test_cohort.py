@@ -1,0 +1,66 @@
+"""A cohort: many cases scored over processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from cohort_cases import rows, some_cases, write_demo
+from distributed import LocalCluster
+
+from SegQualityQCLib.cohort.manifest import CohortCase
+from SegQualityQCLib.cohort.results import CohortFolder
+from SegQualityQCLib.cohort.running import run_cohort
+from SegQualityQCLib.demo import MYOCARDIUM
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.reading import read_cases
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50) as cluster:
+        yield cluster
+
+
+def test_the_tables_hold_what_assessing_each_case_says(files, cluster, tmp_path):
+    run_cohort(some_cases(files, 2), tmp_path / "out", scheduler=cluster.scheduler_address, threshold=0.8)
+    (case,) = read_cases(files / "image.nii.gz", files / "labels.nii.gz", label=MYOCARDIUM)
+    report = load_estimator(None, "cpu").assess(case)
+    slices = [row for row in rows(tmp_path / "out" / "slices.csv") if row["case"] == "case 1"]
+    assert [int(row["index"]) for row in slices] == [score.index for score in report.slices]
+    for row, score in zip(slices, report.slices, strict=True):
+        assert row["status"] == score.status.value
+        assert (row["dice"] == "") if score.dice is None else abs(float(row["dice"]) - score.dice) < 2e-4
+    cases = rows(tmp_path / "out" / "cases.csv")
+    assert [row["case"] for row in cases] == ["case 0", "case 1"]
+    assert int(cases[0]["below_threshold"]) == len(report.below(0.8))
+    assert int(cases[0]["worst_slice"]) == report.order[0] and int(cases[0]["gaps"]) == 1
+    assert cases[1]["site"] == "'=1", "no cell is a formula"
+
+
+def test_resuming_does_what_is_missing_or_failed_or_changed_and_nothing_else(files, cluster, tmp_path):
+    image = shutil.copy(files / "image.nii.gz", tmp_path / "image.nii.gz")
+    cases = [*some_cases(files, 3), CohortCase("changed", image, files / "labels.nii.gz", MYOCARDIUM)]
+    cases.append(CohortCase("late", tmp_path / "late.nii.gz", files / "labels.nii.gz", MYOCARDIUM))
+    out, address = tmp_path / "out", cluster.scheduler_address
+    assert run_cohort(cases[1:], out, scheduler=address).failed == 1
+    store = CohortFolder(out)
+    before = {case.name: store.result_path(case.name).stat().st_mtime_ns for case in cases[1:]}
+    with pytest.raises(InputError, match="--resume"):
+        run_cohort(cases, out, scheduler=address)
+    shutil.copy(files / "image.nii.gz", tmp_path / "late.nii.gz")
+    os.utime(image, (1, 1))
+    assert run_cohort(cases, out, scheduler=address, resume=True).failed == 0
+    redone = {name for name, time_ns in before.items() if store.result_path(name).stat().st_mtime_ns != time_ns}
+    assert redone == {"changed", "late"}
+    assert len(rows(out / "cases.csv")) == 5 and rows(out / "errors.csv") == []
+    tables = {name: (out / name).read_bytes() for name in ("slices.csv", "cases.csv", "errors.csv")}
+    run_cohort(cases, out, scheduler=address, resume=True)
+    assert tables == {name: (out / name).read_bytes() for name in tables}, "running twice gives the same files"

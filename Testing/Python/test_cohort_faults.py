@@ -1,0 +1,140 @@
+"""A cohort loses nothing and does nothing twice, whatever dies on the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dask
+import pytest
+from cohort_cases import rows, some_cases, write_demo
+from distributed import Client, LocalCluster
+
+from SegQualityQCLib.cohort.manifest import CohortCase
+from SegQualityQCLib.cohort.results import CohortFolder
+from SegQualityQCLib.cohort.running import run_cohort
+from SegQualityQCLib.demo import MYOCARDIUM
+from SegQualityQCLib.errors import InputError, ReportError
+
+HOSTILE = "<script>alert('x')</script>"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return write_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50) as cluster:
+        yield cluster
+
+
+def without_seconds(path: Path) -> list[dict[str, str]]:
+    return [{key: cell for key, cell in row.items() if key != "seconds"} for row in rows(path)]
+
+
+def test_bad_cases_become_lines_of_errors_and_stop_nothing(files, cluster, tmp_path):
+    truncated = tmp_path / "truncated.nii.gz"
+    truncated.write_bytes((files / "image.nii.gz").read_bytes()[:-20000])
+    vanishing = shutil.copy(files / "labels.nii.gz", tmp_path / "vanishing.nii.gz")
+    good = some_cases(files, 3)
+    bad = [
+        CohortCase("truncated", truncated, files / "labels.nii.gz", MYOCARDIUM),
+        CohortCase("vanishing", files / "image.nii.gz", vanishing, MYOCARDIUM),
+        CohortCase("no such label", files / "image.nii.gz", files / "labels.nii.gz", 99),
+        CohortCase("no such model", files / "image.nii.gz", files / "labels.nii.gz", MYOCARDIUM, model="none"),
+        CohortCase(HOSTILE, tmp_path / "nothing.nii.gz", files / "labels.nii.gz"),
+    ]
+    end = run_cohort(
+        [*bad, *good],
+        tmp_path / "out",
+        scheduler=cluster.scheduler_address,
+        on_progress=lambda progress: vanishing.unlink(missing_ok=True),
+    )
+    assert (end.done, end.failed) == (8, 5)
+    errors = {row["case"]: row["reason"] for row in rows(tmp_path / "out" / "errors.csv")}
+    assert list(errors) == [case.name for case in bad]
+    assert "last part is missing" in errors["truncated"] and "does not exist" in errors["vanishing"]
+    assert "no label 99" in errors["no such label"] and "no model none" in errors["no such model"]
+    assert [row["case"] for row in rows(tmp_path / "out" / "cases.csv")] == [case.name for case in good]
+
+
+def test_the_cases_of_a_killed_worker_are_done_by_another(files, cluster, tmp_path):
+    with Client(cluster, set_as_default=False) as client:
+        victim = next(iter(client.run(os.getpid).values()))
+    killed = []
+
+    def kill_once(progress) -> None:
+        if progress.done == 3 and not killed:
+            os.kill(victim, signal.SIGKILL)
+            killed.append(victim)
+
+    out = tmp_path / "out"
+    end = run_cohort(some_cases(files, 16), out, scheduler=cluster.scheduler_address, on_progress=kill_once)
+    assert killed and (end.done, end.failed) == (16, 0)
+    assert rows(out / "errors.csv") == []
+    assert sorted(row["case"] for row in rows(out / "cases.csv")) == sorted(f"case {n}" for n in range(16))
+
+
+def command(*arguments: object) -> list[str]:
+    return [str(Path(sys.executable).with_name("segquality")), "cohort", *map(str, arguments)]
+
+
+def test_a_run_killed_by_signal_9_is_taken_up_and_ends_as_if_nothing_had_happened(files, cluster, tmp_path):
+    cases = some_cases(files, 12)
+    run_cohort(cases, tmp_path / "whole", scheduler=cluster.scheduler_address)
+    lines = [f"{case.name},{case.image},{case.segmentation},{case.label},{case.extra['site']}" for case in cases]
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("\n".join(["case,image,segmentation,label,site", *lines]), encoding="utf-8")
+    out = tmp_path / "cut"
+    arguments = (manifest, "--out", out, "--workers", 1, "--quiet")
+    with subprocess.Popen(command(*arguments), start_new_session=True, stderr=subprocess.DEVNULL) as run:
+        while len(list(out.glob("cases/*.json"))) < 3 and run.poll() is None:
+            time.sleep(0.02)
+        os.killpg(run.pid, signal.SIGKILL)
+    done = len(list(out.glob("cases/*.json")))
+    assert 3 <= done < len(cases) and not (out / "cases.csv").exists()
+    again = subprocess.run(command(*arguments, "--resume"), capture_output=True, encoding="utf-8", check=False)
+    assert (again.returncode, again.stdout) == (0, ""), again.stderr
+    for table in ("slices.csv", "cases.csv", "errors.csv"):
+        assert without_seconds(out / table) == without_seconds(tmp_path / "whole" / table)
+    assert not list(out.rglob(".*.partial"))
+
+
+def test_a_full_disk_is_said_and_what_is_done_stays(files, cluster, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small tmpfs needs the right to mount")
+    try:
+        with pytest.raises(ReportError, match="No space left"):
+            run_cohort(some_cases(files, 16), small / "out", scheduler=cluster.scheduler_address)
+        store = CohortFolder(small / "out")
+        kept = [case.name for case, _ in store.results()]
+        assert kept and len(kept) == len(list((small / "out" / "cases").glob("*.json"))), "whole files only"
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_scheduler_that_does_not_answer_is_said(files, tmp_path):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": 1}),
+        pytest.raises(InputError, match="No Dask scheduler"),
+    ):
+        run_cohort(some_cases(files, 1), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+
+
+def test_bad_input_of_the_command_gets_one_sentence_and_exit_2(tmp_path):
+    for arguments in ([tmp_path / "no.csv"], [tmp_path], [tmp_path, "--images", "x"]):
+        run = subprocess.run(
+            command(*arguments, "--out", tmp_path / "o"), capture_output=True, encoding="utf-8", check=False
+        )
+        assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1, run.stderr
+        assert not (tmp_path / "o").exists()

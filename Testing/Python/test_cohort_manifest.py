@@ -1,0 +1,100 @@
+"""Manifests: CSV files and folders become cases, and mistakes get a sentence that names the place."""
+
+from __future__ import annotations
+
+import pytest
+
+from SegQualityQCLib.cohort.manifest import find_cases
+from SegQualityQCLib.errors import InputError
+
+
+def manifest(folder, text: str, name: str = "cohort.csv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_paths_are_relative_to_the_manifest_and_further_columns_are_carried(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    path = manifest(tmp_path, "case,image,segmentation,label,site\nA,in/a.nii.gz,out/a.nii.gz,2,Oslo\n\nB,b,c,,\n")
+    first, second = find_cases(path)
+    assert (first.name, first.label, first.extra) == ("A", 2, {"site": "Oslo"})
+    assert (first.image, first.segmentation) == (tmp_path / "in/a.nii.gz", tmp_path / "out/a.nii.gz")
+    assert (second.label, second.segment, second.model) == (None, None, None)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_spreadsheets_may_separate_as_they_like_and_begin_with_a_mark(tmp_path, separator):
+    lines = ["case,image,segmentation,segment", 'Å "1",a,b,LV myocardium']
+    text = "\ufeff" + "\r\n".join(line.replace(",", separator) for line in lines).replace('Å "1"', '"Å ""1"""')
+    (case,) = find_cases(manifest(tmp_path, text))
+    assert (case.name, case.segment) == ('Å "1"', "LV myocardium")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "is empty"),
+        ("case,image\nA,a\n", "lacks the column segmentation"),
+        ("name,pictures\nA,a\n", "lacks the columns case, image, segmentation"),
+        ("case,image,segmentation\n", "names no case"),
+        ("case,image,segmentation\nA,a,b\nB,c,d\nA,e,f\n", "on the lines 2 and 4"),
+        ("case,image,segmentation\nA,,b\n", "Line 2 of cohort.csv has no image"),
+        ("case,image,segmentation\nA,a\n", "Line 2 of cohort.csv has no segmentation"),
+        ("case,image,segmentation\nA,a,b,c\n", "has 4 cells"),
+        ("case,image,segmentation,label\nA,a,b,two\n", "must be an integer"),
+        ("case,image,segmentation,label,segment\nA,a,b,2,LV\n", "a label and a segment"),
+        ("case,image,segmentation,image\nA,a,b,c\n", "has the column image twice"),
+    ],
+)
+def test_a_mistake_in_a_manifest_is_named_with_its_place(tmp_path, text, named):
+    with pytest.raises(InputError, match=named):
+        find_cases(manifest(tmp_path, text))
+
+
+def test_a_manifest_that_is_missing_or_no_text_is_said(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        find_cases(tmp_path / "no.csv")
+    (tmp_path / "x.csv").write_bytes(b"case,image\xff\xfe")
+    with pytest.raises(InputError, match="UTF-8"):
+        find_cases(tmp_path / "x.csv")
+
+
+def touched(folder, *names: str):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_the_layout_of_nnunet_is_understood(tmp_path):
+    touched(
+        tmp_path, "imagesTs/p2_0000.nii.gz", "imagesTs/p2_0001.nii.gz", "imagesTs/p1_0000.nii.gz", "imagesTr/x_0000.nii"
+    )
+    touched(tmp_path, "imagesTr/x_0000.nii", "labelsTs/p1.nii.gz", "labelsTs/p2.nii.gz", "predictions/p1.nii.gz")
+    assert [case.name for case in find_cases(tmp_path)] == ["p1", "p2"]
+    assert find_cases(tmp_path)[1].image == tmp_path / "imagesTs/p2_0000.nii.gz"
+    cases = find_cases(tmp_path, segmentations="predictions")
+    assert cases[0].segmentation == tmp_path / "predictions/p1.nii.gz"
+
+
+def test_a_pattern_says_where_the_name_stands(tmp_path):
+    touched(
+        tmp_path, "scans/a/a_t1.nrrd", "scans/b/b_t1.nrrd", "scans/c/x_t1.nrrd", "auto/a.seg.nrrd", "auto/d.seg.nrrd"
+    )
+    cases = find_cases(tmp_path, "scans/{case}/{case}_t1.nrrd", "auto/{case}.seg.nrrd")
+    assert [case.name for case in cases] == ["a", "b", "d"], "a case that lacks one of its files is a case all the same"
+    assert cases[0].image == tmp_path / "scans/a/a_t1.nrrd"
+
+
+@pytest.mark.parametrize(
+    ("images", "segmentations", "named"),
+    [
+        (None, None, "not in nnU-Net's layout"),
+        ("none", "none", "neither a folder"),
+        ("{case}.nrrd", "{case}.seg.nrrd", "holds no file like"),
+        ("../{case}.nrrd", "{case}.seg.nrrd", "leads out"),
+    ],
+)
+def test_a_folder_in_which_nothing_is_found_is_said(tmp_path, images, segmentations, named):
+    with pytest.raises(InputError, match=named):
+        find_cases(tmp_path, images, segmentations)
