@@ -1,7 +1,7 @@
 """Stage 10: attack an evaluated model on candidates of the test patients; figures, predictions and attacked images.
 
-Each attack is run upwards and downwards on every slice. ``along`` is the direction in which the clean error grows, as in
-the paper; ``worst`` takes, slice by slice, the direction that does more harm, as a free adversary would.
+Each attack is run upwards and downwards on every slice. ``along`` is the direction in which the clean error grows, as
+in the paper; ``worst`` takes, slice by slice, the direction that does more harm, as a free adversary would.
 """
 
 from __future__ import annotations
@@ -120,7 +120,10 @@ def measure_outcome(slices: Slices, outcome: Outcome, familiarity: dict[str, Any
 
 
 def attack_model(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
-    """Write NAME.json and NAME.npz of an evaluated model into the study's folder ``attacks``."""
+    """Write NAME.json and NAME.npz of an evaluated model into the study's folder ``attacks``.
+
+    The second holds predictions, and the images that PGD made with its largest eps, for the transfer to other models.
+    """
     settings = settings_of(study)
     torch.manual_seed(study.split_seed)
     name = evaluated_name(study, structure, kind, seed, variant)
@@ -152,11 +155,12 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
     steps = partial(_pgd, steps=settings.pgd_steps, generator=generator)
     for defence, scorer in _defended(estimator, settings, generator).items():
         sweep(f"fgsm{defence}", slices, one_step, settings.eps, scorer)
-        # A step through the average costs as many gradients as it has copies.
-        fewer = {"steps": max(1, settings.pgd_steps // settings.noise_copies)} if defence == "-averaged" else {}
-        outcome = sweep(f"pgd{defence}", slices, partial(steps, **fewer), settings.pgd_eps, scorer)
         if not defence:
-            attacked = outcome.image
+            attacked = sweep("pgd", slices, steps, settings.pgd_eps, scorer).image
+        else:  # a step through the average costs as many gradients as it has copies
+            fewer = settings.noise_copies if defence == "-averaged" else 1
+            craft = partial(steps, steps=max(1, settings.pgd_steps // fewer))
+            sweep(f"pgd{defence}", slices, craft, settings.pgd_eps[:1], scorer)
     if isinstance(estimator, RecRegEstimator):
         with torch.no_grad():
             d = torch.cat([difference(slices.image[b], slices.mask[b], estimator.rec_net) for b in slices.batches()])
@@ -170,7 +174,8 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
     folder = study.folder / "attacks"
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {key: value.numpy().astype(np.float32) for key, value in predictions.items()}
-    np.savez_compressed(folder / f"{name}.npz", attacked=attacked.numpy(), **arrays)
+    images = {"attacked": attacked.numpy(), "mask": slices.mask.numpy().astype(bool)}
+    np.savez_compressed(folder / f"{name}.npz", **images, **arrays)
     partial_file = folder / f"{name}.partial"
     partial_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     partial_file.replace(folder / f"{name}.json")

@@ -152,7 +152,7 @@ class AttackStudy:
         slices: Candidates that are attacked, balanced over ten bins of Dice.
         perturbed: Share of perturbed reference masks among them (0 in the paper).
         eps: Of the one-step attacks; the paper's.
-        pgd_eps: Of PGD.
+        pgd_eps: Of PGD; the defences are tried at the first, the transfer to other models at the last.
         pgd_steps: Steps of PGD.
         long_slices: Slices that PGD also attacks with twice the steps, to show that more do not help.
         bisection_steps: Steps of each PGD in the search for the smallest eps.
@@ -171,7 +171,7 @@ class AttackStudy:
     pgd_steps: int = 40
     long_slices: int = 20
     bisection_steps: int = 10
-    bisection_rounds: int = 5
+    bisection_rounds: int = 4
     smoothing: float = 1.0
     noise: float = 0.1
     noise_copies: int = 4
