@@ -120,7 +120,8 @@ def _contrast(volume: Volume, strength: int, rng: Generator, spacing: tuple[floa
 def _resolution(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """Acquired 1.5 to 3.5 times coarser within the slice, and interpolated back."""
     for axis in (0, 1):
-        coarser = tio.RandomAnisotropy(axes=axis, downsampling=1 + 0.5 * strength)
+        factor = 1 + 0.5 * strength
+        coarser = tio.RandomAnisotropy(axes=axis, downsampling=(factor, factor))
         volume = _transformed(volume, coarser, spacing)
     return volume
 
