@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from torch import Generator
 
@@ -32,7 +33,10 @@ from training.attacks import (
 from training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from training.defences import averaged, smoothed
 
-SLICES = [1, 2, 5, 7]  # of the demo heart: well drawn, shifted, a lost sector, too thin
+SLICES = [1, 2]  # of the demo heart: well drawn, shifted
+
+
+CASE = demo_case()
 
 
 @pytest.fixture(scope="module", params=["acdc-lv-myocardium", "acdc-lv-myocardium-direct"])
@@ -42,11 +46,11 @@ def estimator(request):
 
 @pytest.fixture(scope="module")
 def slices(estimator) -> Slices:
-    case, shape = demo_case(), estimator.bundle.quality["window"]
-    window = window_around_mask(case, slice_extents(case), size=shape["size"], spacing_mm=shape["spacing_mm"])
-    seen = extract(case, window)
+    shape = estimator.bundle.quality["window"]
+    window = window_around_mask(CASE, slice_extents(CASE), size=shape["size"], spacing_mm=shape["spacing_mm"])
+    seen = extract(CASE, window)
     image, mask = (torch.from_numpy(part[SLICES].astype(np.float32))[:, None] for part in (seen.image, seen.mask))
-    return Slices(image, mask, torch.tensor([1.0, 0.3, 0.6, 0.6]), np.array(["demo"] * 4))
+    return Slices(image, mask, torch.tensor([1.0, 0.3]), np.array(["demo"] * 2))
 
 
 def seeded(seed: int = 0) -> Generator:
@@ -61,11 +65,11 @@ def test_the_differentiable_pipeline_predicts_what_the_estimator_predicts(estima
 
 @pytest.mark.parametrize("way", [1.0, -1.0])
 def test_an_attack_moves_the_prediction_in_its_direction_within_eps_and_the_limits(estimator, slices, way):
-    score, direction = score_of_pipeline(estimator, slices.mask), torch.full((4,), way)
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.full((2,), way)
     mask = slices.mask.clone()
     clean = score(slices.image)
     by_step = fgsm(score, slices.image, direction, 0.05, IMAGE_LIMITS)
-    by_steps = pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=10, generator=seeded())
+    by_steps = pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=5, generator=seeded())
     for attacked in (by_step, by_steps.image):
         assert (attacked - slices.image).abs().max() <= 0.05 + 1e-6
         assert attacked.min() >= -1 and attacked.max() <= 1
@@ -75,7 +79,7 @@ def test_an_attack_moves_the_prediction_in_its_direction_within_eps_and_the_limi
 
 
 def test_eps_zero_leaves_image_and_prediction_as_they_are(estimator, slices):
-    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(4)
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(2)
     assert torch.equal(fgsm(score, slices.image, direction, 0.0, IMAGE_LIMITS), slices.image)
     found = pgd(score, slices.image, direction, 0.0, IMAGE_LIMITS, steps=2, generator=seeded())
     assert torch.equal(found.image, slices.image)
@@ -85,14 +89,14 @@ def test_pgd_is_at_least_as_strong_as_fgsm_and_its_loss_never_falls(estimator, s
     score = score_of_pipeline(estimator, slices.mask)
     direction = direction_of_error(score(slices.image), slices.dice)
     by_step = score(fgsm(score, slices.image, direction, 0.05, IMAGE_LIMITS))
-    found = pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=20, generator=seeded())
+    found = pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=30, generator=seeded())
     assert (direction * found.logits).mean() >= (direction * by_step).mean()
-    assert found.trace.shape == (21, 4)
+    assert found.trace.shape == (31, 2)
     assert ((direction * found.trace).diff(dim=0) >= 0).all()
 
 
 def test_a_longer_run_begins_like_a_shorter_one_with_the_same_seed(estimator, slices):
-    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(4)
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(2)
     short, long = (
         pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=steps, generator=seeded(3)) for steps in (2, 4)
     )
@@ -100,7 +104,7 @@ def test_a_longer_run_begins_like_a_shorter_one_with_the_same_seed(estimator, sl
 
 
 def test_the_gradient_is_computed_in_float32_under_autocast(estimator, slices):
-    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(4)
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(2)
     expected, _ = gradient(score, slices.image, direction)
     with torch.autocast("cpu", torch.bfloat16):
         slope, logits = gradient(score, slices.image, direction)
@@ -112,7 +116,7 @@ def test_the_difference_image_is_attacked_within_its_own_range(estimator, slices
     if not isinstance(estimator, RecRegEstimator):
         pytest.skip("this model has no difference image")
     d = difference(slices.image, slices.mask, estimator.rec_net)
-    attacked = fgsm(score_of_regression(estimator.reg_net, slices.mask), d, torch.ones(4), 1.5, DIFFERENCE_LIMITS)
+    attacked = fgsm(score_of_regression(estimator.reg_net, slices.mask), d, torch.ones(2), 1.5, DIFFERENCE_LIMITS)
     assert attacked.min() >= -2 and attacked.max() <= 2 and attacked.abs().max() > 1
 
 
@@ -124,11 +128,11 @@ def test_bisection_finds_an_eps_that_carries_predictions_across_a_threshold_and_
     one = slices.part(slice(0, 1))
     score = score_of_pipeline(estimator, one.mask)
     threshold = float(clean[0]) - 0.1
-    search = {"largest": 0.3, "rounds": 4, "steps": 10}
+    search = {"largest": 0.3, "rounds": 3, "steps": 6}
     down = -torch.ones(1)
     found = smallest_eps(score, one.image, down, threshold, IMAGE_LIMITS, generator=seeded(), **search)
     assert 0 < found.item() <= 0.3
-    flipped = pgd(score, one.image, down, 2 * found, IMAGE_LIMITS, steps=20, generator=seeded())
+    flipped = pgd(score, one.image, down, 2 * found, IMAGE_LIMITS, steps=12, generator=seeded())
     assert torch.sigmoid(flipped.logits) < threshold
     already = smallest_eps(score, one.image, down, 0.999, IMAGE_LIMITS, generator=seeded(), **search)
     assert already.item() == 0
@@ -164,9 +168,7 @@ def test_averaging_over_noise_is_reproducible_with_its_seed_and_follows_the_mode
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_a_corruption_keeps_the_grid_repeats_itself_and_grows_with_its_strength(kind):
-    import SimpleITK as sitk
-
-    image = demo_case().image
+    image = CASE.image[60:156, 80:176, 2:6]
     clean = sitk.GetArrayFromImage(image).astype(float)
     weak, strong, again = (corrupt(image, kind, strength, 5) for strength in (1, STRENGTHS, STRENGTHS))
     errors = [np.abs(sitk.GetArrayFromImage(changed) - clean).mean() for changed in (weak, strong)]
