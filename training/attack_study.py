@@ -28,11 +28,12 @@ from .attacks import (
     DIFFERENCE_LIMITS,
     IMAGE_LIMITS,
     Score,
-    fgsm,
+    gradient,
     pgd,
     score_of_pipeline,
     score_of_regression,
     smallest_eps,
+    step_along,
 )
 from .bundling import bundle_name
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
@@ -42,7 +43,7 @@ BAD, GOOD = 0.6, 0.8  # a slice below the one is bad, above the other good
 UP, DOWN = 1.0, -1.0
 
 Scorer = Callable[[Tensor], Score]  # masks -> what is scored
-Craft = Callable[[Score, Tensor, Tensor], Tensor]  # score, images, directions -> attacked images
+Craft = Callable[[Score, Tensor, Tensor, slice], Tensor]  # score, images, directions, part -> attacked images
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def run_attack(slices: Slices, craft: Craft, crafted: Scorer, judged: Scorer | N
     for batch in slices.batches():
         image, mask, dice = slices.image[batch], slices.mask[batch], slices.dice[batch]
         score = crafted(mask)
-        up, down = (craft(score, image, torch.full_like(dice, way)) for way in (UP, DOWN))
+        up, down = (craft(score, image, torch.full_like(dice, way), batch) for way in (UP, DOWN))
         with torch.no_grad():
             rising = torch.sigmoid(score(image)) >= dice
             clean, high, low = (torch.sigmoid(judged(mask)(seen)) for seen in (image, up, down))
@@ -151,10 +152,9 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
         figures[key] = rows
         return outcome
 
-    one_step = partial(_fgsm, limits=IMAGE_LIMITS)
     steps = partial(_pgd, steps=settings.pgd_steps, generator=generator)
     for defence, scorer in _defended(estimator, settings, generator).items():
-        sweep(f"fgsm{defence}", slices, one_step, settings.eps, scorer)
+        sweep(f"fgsm{defence}", slices, _fgsm(slices, scorer, IMAGE_LIMITS), settings.eps, scorer)
         if not defence:
             attacked = sweep("pgd", slices, steps, settings.pgd_eps, scorer).image
         else:  # a step through the average costs as many gradients as it has copies
@@ -164,11 +164,11 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
     if isinstance(estimator, RecRegEstimator):
         with torch.no_grad():
             d = torch.cat([difference(slices.image[b], slices.mask[b], estimator.rec_net) for b in slices.batches()])
-        one_step_on_d = partial(_fgsm, limits=DIFFERENCE_LIMITS)
-        regression = partial(score_of_regression, estimator.reg_net)
-        sweep("fgsm-difference", replace(slices, image=d), one_step_on_d, settings.eps, regression)
+        seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
+        sweep("fgsm-difference", seen, _fgsm(seen, regression, DIFFERENCE_LIMITS), settings.eps, regression)
         rival = evaluated_model(study, evaluated_name(study, structure, "direct", seed))
-        sweep("surrogate", slices, one_step, settings.eps, *(partial(score_of_pipeline, m) for m in (rival, estimator)))
+        models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
+        sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), settings.eps, *models)
     figures["steps"] = _longer(slices.part(slice(settings.long_slices)), estimator, settings, generator)
     figures["smallest_eps"] = _smallest(slices, estimator, settings, generator)
     folder = study.folder / "attacks"
@@ -181,12 +181,21 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
     partial_file.replace(folder / f"{name}.json")
 
 
-def _fgsm(eps: float, *, limits: tuple[float, float]) -> Craft:
-    return lambda score, image, direction: fgsm(score, image, direction, eps, limits)
+def _fgsm(slices: Slices, scorer: Scorer, limits: tuple[float, float]) -> Callable[[float], Craft]:
+    """FGSM for any eps, from one gradient of each slice."""
+    ways = torch.ones(len(slices))
+    slopes = torch.cat([gradient(scorer(slices.mask[b]), slices.image[b], ways[b])[0] for b in slices.batches()])
+
+    def of_eps(eps: float) -> Craft:
+        return lambda _, image, direction, part: step_along(
+            direction[:, None, None, None] * slopes[part], image, eps, limits
+        )
+
+    return of_eps
 
 
 def _pgd(eps: float, *, steps: int, generator: Generator) -> Craft:
-    return lambda score, image, direction: (
+    return lambda score, image, direction, _: (
         pgd(score, image, direction, eps, IMAGE_LIMITS, steps=steps, generator=generator).image
     )
 

@@ -73,6 +73,11 @@ def gradient(score: Score, image: Tensor, direction: Tensor) -> tuple[Tensor, Te
 def fgsm(score: Score, image: Tensor, direction: Tensor, eps: float | Tensor, limits: tuple[float, float]) -> Tensor:
     """One step of ``eps`` along the sign of the gradient (Goodfellow et al., ICLR 2015), clipped to the limits."""
     slope, _ = gradient(score, image, direction)
+    return step_along(slope, image, eps, limits)
+
+
+def step_along(slope: Tensor, image: Tensor, eps: float | Tensor, limits: tuple[float, float]) -> Tensor:
+    """FGSM's step with a gradient that is known already: it is the same for every eps."""
     return (image + _each(eps, image) * slope.sign()).clamp(*limits)
 
 

@@ -164,13 +164,13 @@ class AttackStudy:
         candidates: Candidates of each volume, from the worst to the best.
     """
 
-    slices: int = 60
+    slices: int = 100
     perturbed: float = 0.0
     eps: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3)
     pgd_eps: tuple[float, ...] = (0.05, 0.1)
     pgd_steps: int = 40
     long_slices: int = 20
-    bisection_steps: int = 10
+    bisection_steps: int = 20
     bisection_rounds: int = 4
     smoothing: float = 1.0
     noise: float = 0.1

@@ -141,7 +141,7 @@ def test_bisection_finds_an_eps_that_carries_predictions_across_a_threshold_and_
 
 
 def test_the_worst_direction_is_never_better_than_the_direction_of_the_error(estimator, slices):
-    def craft(score, image, direction):
+    def craft(score, image, direction, _):
         return fgsm(score, image, direction, 0.1, IMAGE_LIMITS)
 
     outcome = run_attack(slices, craft, lambda mask: score_of_pipeline(estimator, mask))
