@@ -129,15 +129,16 @@ def _smallest_section(study: Study, figures: Figures) -> list[str]:
     """How small a change is enough."""
     settings = settings_of(study)
     largest = max(settings.eps)
+    tried = sorted({min(eps, largest) for eps in (0.05, 0.1, largest)})
     rows = []
     for name, measured in figures.items():
         for key, says in (("bad_made_good", "bad made to look good"), ("good_made_bad", "good made to look bad")):
             values = np.array([np.inf if v is None else v for v in measured["smallest_eps"][key]])
             if len(values):
-                shares = (_percent(float((values <= eps).mean())) for eps in (0.05, 0.1, largest))
+                shares = (_percent(float((values <= eps).mean())) for eps in tried)
                 middle = float(np.median(values))
                 rows.append((name, says, str(len(values)), *shares, f"{middle:.3f}" if middle <= largest else "none"))
-    head = ("model", "aim", "slices", "at most .05", "at most .1", f"at most {largest:g}", "median eps")
+    head = ("model", "aim", "slices", *(f"at most {eps:g}" for eps in tried), "median eps")
     return [
         "## The smallest eps that does it",
         "",
