@@ -122,6 +122,63 @@ class Variant:
         return replace(sampling, **changes)
 
 
+HARDENED = Variant("hardened", "fine-tuned on images attacked through the whole pipeline")
+
+
+@dataclass(frozen=True)
+class Hardening:
+    """How REG-Net is fine-tuned on attacked images.
+
+    Attributes:
+        epochs: Of one cycle of the one-cycle schedule.
+        learning_rate: At its peak.
+        train: Slices of an epoch, half of them attacked.
+        eps: Largest change of a pixel in [-1, 1].
+        steps: Gradient steps of each attack.
+    """
+
+    epochs: int
+    learning_rate: float
+    train: int = 3200
+    eps: float = 0.1
+    steps: int = 1
+
+
+@dataclass(frozen=True)
+class AttackStudy:
+    """What the attack study and the corruption study measure on the test patients; they bound what it costs.
+
+    Attributes:
+        slices: Candidates that are attacked, balanced over ten bins of Dice.
+        perturbed: Share of perturbed reference masks among them (0 in the paper).
+        eps: Of the one-step attacks; the paper's.
+        pgd_eps: Of PGD; the defences are tried at the first, the transfer to other models at the last.
+        pgd_steps: Steps of PGD.
+        long_slices: Slices that PGD also attacks with twice the steps, to show that more do not help.
+        bisection_steps: Steps of each PGD in the search for the smallest eps.
+        bisection_rounds: Halvings of that search, which begins at the largest ``eps``.
+        smoothing: Standard deviation in pixels of the defence that blurs the image.
+        noise: Standard deviation of the defence that averages over copies with noise.
+        noise_copies: Its copies.
+        volumes: Test volumes that are corrupted as a scanner would.
+        candidates: Candidates of each volume, from the worst to the best.
+    """
+
+    slices: int = 100
+    perturbed: float = 0.0
+    eps: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3)
+    pgd_eps: tuple[float, ...] = (0.05, 0.1)
+    pgd_steps: int = 40
+    long_slices: int = 20
+    bisection_steps: int = 20
+    bisection_rounds: int = 4
+    smoothing: float = 1.0
+    noise: float = 0.1
+    noise_copies: int = 4
+    volumes: int = 6
+    candidates: int = 4
+
+
 @dataclass(frozen=True)
 class Study:
     """A whole study; see training/configs for examples.
@@ -132,6 +189,8 @@ class Study:
         variants: Other ways of training REG-Net on the first structure's difference images, for the ablation table.
         familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
             of what is familiar.
+        hardening: How the first structure's REG-Nets are made to stand attacks; ``None`` leaves that out.
+        attack_study: What the attack study measures on the first structure's models; ``None`` leaves it out.
         models: Folder that the bundles are exported to; by default inside the study's folder.
         results: Folder of the results page; by default inside the study's folder.
         version: Version of the exported bundles.
@@ -154,6 +213,8 @@ class Study:
     variants: tuple[Variant, ...] = ()
     split_seed: int = 0
     familiarity_margin: float = 1.0
+    hardening: Hardening | None = None
+    attack_study: AttackStudy | None = None
     models: str | None = None
     results: str | None = None
     version: str = "0.1.0"
@@ -169,7 +230,7 @@ class Study:
         """The variant with this name; ``None`` for none."""
         if name is None:
             return None
-        for variant in self.variants:
+        for variant in (*self.variants, *((HARDENED,) if self.hardening else ())):
             if variant.name == name:
                 return variant
         known = ", ".join(variant.name for variant in self.variants)
@@ -207,6 +268,8 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
         "rec_net": Fit,
         "reg_net": Fit,
         "sampling": Sampling,
+        "hardening": Hardening,
+        "attack_study": AttackStudy,
     }
     for key, kind in nested.items():
         if key in content:

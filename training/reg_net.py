@@ -153,17 +153,8 @@ def train_reg_net(
         net_pool(study, structure, windows),
         perturbed_pool(study, structure, windows, variant.without if variant else None),
     )
-    rec_net = None
-    if kind == "rec-reg":
-        rec_net = RecNet(study.rec_filters).eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        rec_net.load_state_dict(torch.load(study.folder / f"rec-{structure.key}" / "rec_net.pt", weights_only=True))
-    held_out = windows.rows_of(split["validation"])
-    rng = np.random.default_rng(study.split_seed)
-    validation = []
-    for number, pool in enumerate(pools):
-        pairs = pool.draw(held_out, study.sampling.validation, rng)
-        triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
-        validation.append(DataLoader(TensorDataset(triples), 64))
+    rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
+    validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
     folder = study.folder / run_name(kind, structure, seed, variant)
     weights, epochs, cycles = None, study.reg_net.epochs, study.reg_net.cycles
     if structure.warm_start is not None:
@@ -187,7 +178,7 @@ def train_reg_net(
                 averaging=study.reg_net.averaging,
                 validate_every=min(5, epochs),
             )
-            _write_figures(trainer, epochs, result.with_name("figures.json"))
+            write_figures(trainer, epochs, result.with_name("figures.json"))
             save_weights(module.network, result)
         weights = result
     partial = folder / "reg_net.partial"
@@ -195,7 +186,26 @@ def train_reg_net(
     partial.replace(folder / "reg_net.pt")
 
 
-def _write_figures(trainer: lightning.Trainer, epochs: int, path: Path) -> None:
+def frozen_rec_net(study: Study, structure: Structure) -> RecNet:
+    """The structure's trained REC-Net."""
+    rec_net = RecNet(study.rec_filters).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    rec_net.load_state_dict(torch.load(study.folder / f"rec-{structure.key}" / "rec_net.pt", weights_only=True))
+    return rec_net
+
+
+def validation_loaders(study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.int64]) -> list[DataLoader]:
+    """The same balanced triples of each pool for every net of a study."""
+    rng = np.random.default_rng(study.split_seed)
+    loaders = []
+    for number, pool in enumerate(pools):
+        pairs = pool.draw(rows, study.sampling.validation, rng)
+        triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
+        loaders.append(DataLoader(TensorDataset(triples), 64))
+    return loaders
+
+
+def write_figures(trainer: lightning.Trainer, epochs: int, path: Path) -> None:
+    """Write the last figures of a training."""
     figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
     path.write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
 

@@ -89,7 +89,7 @@ def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[st
         ]
     if "direct" in mine:
         rows.insert(2, ("MAE, Robinson's", ".04 ± .05", "side by side", _figure(mine["direct"], "nets", "mae")))
-    return [f"## Goals: {structure.name}", "", *_table(("", "paper", "goal", "measured"), rows), ""]
+    return [f"## Goals: {structure.name}", "", *markdown_table(("", "paper", "goal", "measured"), rows), ""]
 
 
 def _model_table(runs: list[_Run]) -> list[str]:
@@ -110,7 +110,7 @@ def _model_table(runs: list[_Run]) -> list[str]:
     ]
     head = ("structure", "method", "seed", "MAE U-nets", "MAE perturbed", "r U-nets", "coverage U-nets")
     head = (*head, "coverage perturbed", "volume MAE", "called unfamiliar")
-    return ["## All models, test patients", "", *_table(head, rows), ""]
+    return ["## All models, test patients", "", *markdown_table(head, rows), ""]
 
 
 def _kind_table(runs: list[_Run]) -> list[str]:
@@ -122,7 +122,7 @@ def _kind_table(runs: list[_Run]) -> list[str]:
     return [
         "## MAE by kind of candidate (all slices, not balanced)",
         "",
-        *_table(("structure", "method", *kinds), rows),
+        *markdown_table(("structure", "method", *kinds), rows),
         "",
     ]
 
@@ -148,7 +148,7 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
         for says, without, figures in evaluated
     ]
     head = ("trained", "MAE U-nets", "MAE perturbed", "MAE on the kind never seen (goal at most .06)")
-    return [f"## Ablation: {structure.name}, difference image", "", *_table(head, rows), ""]
+    return [f"## Ablation: {structure.name}, difference image", "", *markdown_table(head, rows), ""]
 
 
 def _reconstruction_table(study: Study) -> list[str]:
@@ -161,7 +161,7 @@ def _reconstruction_table(study: Study) -> list[str]:
                 (structure.name, str(figures["epochs"]), f"{figures['val_l1']:.4f}", f"{figures['val_l1_inside']:.4f}")
             )
     head = ("structure", "epochs", "validation L1", "inside the mask")
-    return ["## REC-Nets", "", *_table(head, rows), ""]
+    return ["## REC-Nets", "", *markdown_table(head, rows), ""]
 
 
 def _split_section(study: Study) -> list[str]:
@@ -192,7 +192,7 @@ def _time_section(study: Study) -> list[str]:
         rows.append((path.stem, entry["h:m:s"]))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    return ["## Hardware and time", "", machine, "", *(_table(("stage", "time"), rows) if rows else []), ""]
+    return ["## Hardware and time", "", machine, "", *(markdown_table(("stage", "time"), rows) if rows else []), ""]
 
 
 def _figure(figures: dict[str, Any], part: str, key: str) -> str:
@@ -206,7 +206,8 @@ def _figure(figures: dict[str, Any], part: str, key: str) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """The lines of a Markdown table."""
     return ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
 
 

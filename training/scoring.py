@@ -112,7 +112,7 @@ def _score_volume(
     image = read_image(volume.image)
     labels = checked_labelmap(read_image(volume.reference), volume.reference.name)
     heart = Case.from_images(image, sitk.Cast(labels > 0, sitk.sitkUInt8), label=1)
-    candidate = _onto_image(study, heart, drawn)
+    candidate = onto_image(study, heart, drawn)
     if not sitk.GetArrayViewFromImage(candidate).any():
         return
     report = estimator.assess(Case.from_images(image, candidate, label=1, axis=heart.axis, segment=structure.name))
@@ -130,7 +130,7 @@ def _score_volume(
         volumes.append((number, report.volume.dice, true, report.volume.low, report.volume.high))
 
 
-def _onto_image(study: Study, heart: Case, drawn: NDArray) -> sitk.Image:
+def onto_image(study: Study, heart: Case, drawn: NDArray) -> sitk.Image:
     """A mask in the margin window of the cache, on the image's own grid."""
     size = study.window_size + 2 * study.margin
     window = window_around_mask(heart, slice_extents(heart), size=size, spacing_mm=study.window_spacing_mm)

@@ -1,0 +1,178 @@
+"""The attacks of the study, on the networks of the models that come with the library."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from torch import Generator
+
+from SegQualityQCLib.demo import demo_case
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.network_estimators import RecRegEstimator
+from SegQualityQCLib.networks import difference
+from SegQualityQCLib.window import extract, slice_extents, window_around_mask
+
+pytest.importorskip("lightning", reason="the training extra is not installed")
+pytest.importorskip("torchio", reason="the training extra is not installed")
+
+from training.attack_slices import Slices
+from training.attack_study import measure_outcome, run_attack
+from training.attacks import (
+    DIFFERENCE_LIMITS,
+    IMAGE_LIMITS,
+    direction_of_error,
+    fgsm,
+    gradient,
+    pgd,
+    score_of_pipeline,
+    score_of_regression,
+    smallest_eps,
+)
+from training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from training.defences import averaged, smoothed
+
+SLICES = [1, 2]  # of the demo heart: well drawn, shifted
+
+
+CASE = demo_case()
+
+
+@pytest.fixture(scope="module", params=["acdc-lv-myocardium", "acdc-lv-myocardium-direct"])
+def estimator(request):
+    return load_estimator(request.param, "cpu")
+
+
+@pytest.fixture(scope="module")
+def slices(estimator) -> Slices:
+    shape = estimator.bundle.quality["window"]
+    window = window_around_mask(CASE, slice_extents(CASE), size=shape["size"], spacing_mm=shape["spacing_mm"])
+    seen = extract(CASE, window)
+    image, mask = (torch.from_numpy(part[SLICES].astype(np.float32))[:, None] for part in (seen.image, seen.mask))
+    return Slices(image, mask, torch.tensor([1.0, 0.3]), np.array(["demo"] * 2))
+
+
+def seeded(seed: int = 0) -> Generator:
+    return Generator().manual_seed(seed)
+
+
+def test_the_differentiable_pipeline_predicts_what_the_estimator_predicts(estimator, slices):
+    score = score_of_pipeline(estimator, slices.mask)
+    predicted = estimator.predict(slices.image[:, 0].numpy(), slices.mask[:, 0].numpy().astype(np.uint8))
+    assert torch.sigmoid(score(slices.image)).detach().numpy() == pytest.approx(predicted, abs=1e-5)
+
+
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_an_attack_moves_the_prediction_in_its_direction_within_eps_and_the_limits(estimator, slices, way):
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.full((2,), way)
+    mask = slices.mask.clone()
+    clean = score(slices.image)
+    by_step = fgsm(score, slices.image, direction, 0.05, IMAGE_LIMITS)
+    by_steps = pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=5, generator=seeded())
+    for attacked in (by_step, by_steps.image):
+        assert (attacked - slices.image).abs().max() <= 0.05 + 1e-6
+        assert attacked.min() >= -1 and attacked.max() <= 1
+        assert (way * (score(attacked) - clean)).mean() > 0
+    assert torch.equal(slices.mask, mask)
+    assert score(by_steps.image) == pytest.approx(by_steps.logits, abs=1e-4)
+
+
+def test_eps_zero_leaves_image_and_prediction_as_they_are(estimator, slices):
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(2)
+    assert torch.equal(fgsm(score, slices.image, direction, 0.0, IMAGE_LIMITS), slices.image)
+    found = pgd(score, slices.image, direction, 0.0, IMAGE_LIMITS, steps=2, generator=seeded())
+    assert torch.equal(found.image, slices.image)
+
+
+def test_pgd_is_at_least_as_strong_as_fgsm_and_its_loss_never_falls(estimator, slices):
+    score = score_of_pipeline(estimator, slices.mask)
+    direction = direction_of_error(score(slices.image), slices.dice)
+    by_step = score(fgsm(score, slices.image, direction, 0.05, IMAGE_LIMITS))
+    found = pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=30, generator=seeded())
+    assert (direction * found.logits).mean() >= (direction * by_step).mean()
+    assert found.trace.shape == (31, 2)
+    assert ((direction * found.trace).diff(dim=0) >= 0).all()
+
+
+def test_a_longer_run_begins_like_a_shorter_one_with_the_same_seed(estimator, slices):
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(2)
+    short, long = (
+        pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=steps, generator=seeded(3)) for steps in (2, 4)
+    )
+    assert torch.equal(short.trace, long.trace[:3])
+
+
+def test_the_gradient_is_computed_in_float32_under_autocast(estimator, slices):
+    score, direction = score_of_pipeline(estimator, slices.mask), torch.ones(2)
+    expected, _ = gradient(score, slices.image, direction)
+    with torch.autocast("cpu", torch.bfloat16):
+        slope, logits = gradient(score, slices.image, direction)
+    assert slope.dtype == logits.dtype == torch.float32
+    assert torch.equal(slope, expected)
+
+
+def test_the_difference_image_is_attacked_within_its_own_range(estimator, slices):
+    if not isinstance(estimator, RecRegEstimator):
+        pytest.skip("this model has no difference image")
+    d = difference(slices.image, slices.mask, estimator.rec_net)
+    attacked = fgsm(score_of_regression(estimator.reg_net, slices.mask), d, torch.ones(2), 1.5, DIFFERENCE_LIMITS)
+    assert attacked.min() >= -2 and attacked.max() <= 2 and attacked.abs().max() > 1
+
+
+def test_bisection_finds_an_eps_that_carries_predictions_across_a_threshold_and_a_smaller_one_that_does_not(
+    estimator, slices
+):
+    score = score_of_pipeline(estimator, slices.mask)
+    clean = torch.sigmoid(score(slices.image))
+    one = slices.part(slice(0, 1))
+    score = score_of_pipeline(estimator, one.mask)
+    threshold = float(clean[0]) - 0.1
+    search = {"largest": 0.3, "rounds": 3, "steps": 6}
+    down = -torch.ones(1)
+    found = smallest_eps(score, one.image, down, threshold, IMAGE_LIMITS, generator=seeded(), **search)
+    assert 0 < found.item() <= 0.3
+    flipped = pgd(score, one.image, down, 2 * found, IMAGE_LIMITS, steps=12, generator=seeded())
+    assert torch.sigmoid(flipped.logits) < threshold
+    already = smallest_eps(score, one.image, down, 0.999, IMAGE_LIMITS, generator=seeded(), **search)
+    assert already.item() == 0
+    hopeless = {"largest": 1e-6, "rounds": 1, "steps": 1}
+    assert smallest_eps(score, one.image, down, 0.01, IMAGE_LIMITS, generator=seeded(), **hopeless).isinf()
+
+
+def test_the_worst_direction_is_never_better_than_the_direction_of_the_error(estimator, slices):
+    def craft(score, image, direction, _):
+        return fgsm(score, image, direction, 0.1, IMAGE_LIMITS)
+
+    outcome = run_attack(slices, craft, lambda mask: score_of_pipeline(estimator, mask))
+    row = measure_outcome(slices, outcome, estimator.bundle.quality["familiarity"])
+    assert row["worst"]["mae"] >= row["along"]["mae"]
+    assert 0 <= row["unfamiliar"] <= 1 and 0 <= row["bad_made_good"] <= 1
+
+
+def test_smoothing_takes_out_an_attack_of_single_pixels(estimator, slices):
+    checked = torch.ones(144, 144)
+    checked[::2, ::2] = checked[1::2, 1::2] = -1
+    plain = score_of_pipeline(estimator, slices.mask)
+    defended = smoothed(plain, 2.0)
+    changed = slices.image + 0.1 * checked
+    assert (defended(changed) - defended(slices.image)).abs().max() < 0.1
+
+
+def test_averaging_over_noise_is_reproducible_with_its_seed_and_follows_the_model(estimator, slices):
+    plain = score_of_pipeline(estimator, slices.mask)
+    first, second = (averaged(plain, 0.02, 3, seeded(1))(slices.image) for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.sigmoid(first) == pytest.approx(torch.sigmoid(plain(slices.image)).detach(), abs=0.3)
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_a_corruption_keeps_the_grid_repeats_itself_and_grows_with_its_strength(kind):
+    image = CASE.image[60:156, 80:176, 2:6]
+    clean = sitk.GetArrayFromImage(image).astype(float)
+    weak, strong, again = (corrupt(image, kind, strength, 5) for strength in (1, STRENGTHS, STRENGTHS))
+    errors = [np.abs(sitk.GetArrayFromImage(changed) - clean).mean() for changed in (weak, strong)]
+    assert 0 < errors[0] < errors[1]
+    assert np.array_equal(sitk.GetArrayFromImage(strong), sitk.GetArrayFromImage(again))
+    assert strong.GetSize() == image.GetSize() and strong.GetOrigin() == image.GetOrigin()
+    assert sitk.GetArrayFromImage(strong).min() >= 0

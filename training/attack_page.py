@@ -1,0 +1,305 @@
+"""Stage 13: the page of the attack study, attacks.md, with its figures, from what the other stages wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .attack_figures import draw_all
+from .attack_study import BAD, GOOD, evaluated_name, settings_of
+from .attack_transfer import attacked_names
+from .configuration import HARDENED, Structure, Study, stage_arguments
+from .results_page import markdown_table
+
+# arXiv 1903.08773, table 2: MAE ± SD at eps 0, 0.05, 0.1, 0.2, 0.3.
+PAPER = {
+    "Robinson's net, image": (".04 ± .05", ".08 ± .06", ".11 ± .07", ".14 ± .08", ".16 ± .09"),
+    "difference image": (".04 ± .05", ".07 ± .06", ".09 ± .06", ".09 ± .07", ".12 ± .09"),
+    "surrogate": (".04 ± .05", ".04 ± .05", ".04 ± .05", ".07 ± .06", ".14 ± .10"),
+}
+_PAPER_EPS = (0.0, 0.05, 0.1, 0.2, 0.3)
+_FGSM_GOAL = (".03", ".035", ".045", ".07", ".10")
+_PGD_GOAL = (".03", ".05", ".08", "-", "-")
+_CHOSEN_STEPS = (10, 20, 40, 80)
+
+Figures = dict[str, dict[str, Any]]  # by the name of the model
+
+
+def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
+    """Write attacks.md and its figures into ``target``."""
+    target.mkdir(parents=True, exist_ok=True)
+    folder = study.folder / "attacks"
+    figures = {name: _read(folder / f"{name}.json") for name in attacked_names(study, structure)}
+    some = next(iter(figures.values()))
+    lines = [
+        f"# Attacks and corruptions: {structure.name}, study {study.name}",
+        "",
+        "Made by `python -m training.attack_page`; do not edit. What each attack is and how to run all of it:",
+        "`docs/attack-study.md`.",
+        "",
+        f"{some['slices']} candidates of {some['patients']} test patients, evenly over ten bins of Dice as far as the",
+        f"bins allow; {some['bad']} are bad (Dice below {BAD:g}), {some['good']} good (at least {GOOD:g}). Images lie",
+        "in [-1, 1]. MAE ± standard deviation. Along: in the direction in which the clean error grows, as in the",
+        "paper. Worst: in the direction that does more harm, slice by slice.",
+        "",
+        *_paper_section(study, structure, figures),
+        *_pipeline_section(figures),
+        *_target_section(figures),
+        *_smallest_section(study, figures),
+        *_strength_section(study, figures),
+        *_transfer_section(study, _read(folder / "transfer.json")),
+        *_defence_section(study, figures),
+        *_clean_section(study, structure),
+        *_corruption_section(study, structure),
+        "## Figures",
+        "",
+    ]
+    lines += [f"![{says}]({name})\n" for name, says in draw_all(study, structure, figures, target)]
+    lines += ["## Weights", "", *_weights_table(figures)]
+    partial = target / "attacks.partial"
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial.replace(target / "attacks.md")
+
+
+def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:
+    """The paper's three attacks, its figures beside the measured ones."""
+    direct, rec_reg = (
+        figures.get(evaluated_name(study, structure, kind, study.seeds[0]), {}) for kind in ("direct", "rec-reg")
+    )
+    rows: list[tuple[str, ...]] = []
+    for attack, measured in (
+        ("Robinson's net, image", direct.get("fgsm")),
+        ("difference image", rec_reg.get("fgsm-difference")),
+        ("surrogate", rec_reg.get("surrogate")),
+    ):
+        rows.append((f"{attack}: paper", *PAPER[attack]))
+        if measured:
+            rows += [(f"{attack}: measured, {way}", *_by_eps(measured, way)) for way in ("along", "worst")]
+    return ["## The paper's attacks: FGSM", "", *markdown_table(_head("MAE at eps", _PAPER_EPS), rows), ""]
+
+
+def _pipeline_section(figures: Figures) -> list[str]:
+    """White-box attacks through everything, beside the goals."""
+    rows: list[tuple[str, ...]] = [("goal, FGSM", *_FGSM_GOAL)]
+    rows += [(f"FGSM, {name}, {way}", *_by_eps(m["fgsm"], way)) for name, m in figures.items() for way in _WAYS]
+    rows.append(("goal, PGD", *_PGD_GOAL))
+    rows += [
+        (f"PGD, {name}, {way}", *_by_eps([{**m["fgsm"][0]}, *m["pgd"]], way))
+        for name, m in figures.items()
+        for way in _WAYS
+    ]
+    return ["## Attacks through the whole pipeline", "", *markdown_table(_head("MAE at eps", _PAPER_EPS), rows), ""]
+
+
+_WAYS = ("along", "worst")
+
+
+def _target_section(figures: Figures) -> list[str]:
+    """Shares of slices made to look other than they are; and what the familiarity check notices."""
+    rows = [
+        (
+            name,
+            attack.upper(),
+            f"{row['eps']:g}",
+            _percent(row["bad_made_good"]),
+            _percent(row["good_made_bad"]),
+            _percent(row["unfamiliar"]),
+        )
+        for name, measured in figures.items()
+        for attack in ("fgsm", "pgd")
+        for row in measured[attack]
+    ]
+    head = ("model", "attack", "eps", "bad made to look good", "good made to look bad", "called unfamiliar")
+    return [
+        "## Targeted attacks through the whole pipeline",
+        "",
+        f"Bad made to look good: a Dice below {BAD:g} predicted above {GOOD:g}; the goal is at most 2 % at eps .05.",
+        f"Good made to look bad: a Dice of at least {GOOD:g} predicted below {BAD:g}. The last column is the share of",
+        "the attacked images (in the more harmful direction) that the familiarity check refuses.",
+        "",
+        *markdown_table(head, rows),
+        "",
+    ]
+
+
+def _smallest_section(study: Study, figures: Figures) -> list[str]:
+    """How small a change is enough."""
+    settings = settings_of(study)
+    largest = max(settings.eps)
+    tried = sorted({min(eps, largest) for eps in (0.05, 0.1, largest)})
+    rows = []
+    for name, measured in figures.items():
+        for key, says in (("bad_made_good", "bad made to look good"), ("good_made_bad", "good made to look bad")):
+            values = np.array([np.inf if v is None else v for v in measured["smallest_eps"][key]])
+            if len(values):
+                shares = (_percent(float((values <= eps).mean())) for eps in tried)
+                middle = float(np.median(values))
+                rows.append((name, says, str(len(values)), *shares, f"{middle:.3f}" if middle <= largest else "none"))
+    head = ("model", "aim", "slices", *(f"at most {eps:g}" for eps in tried), "median eps")
+    return [
+        "## The smallest eps that does it",
+        "",
+        f"Bisection with PGD of {settings.bisection_steps} steps from {largest:g}: the answers are up to",
+        f"{largest / 2**settings.bisection_rounds:.3f} too large. None: fewer than half of the slices can be moved.",
+        "",
+        *markdown_table(head, rows),
+        "",
+    ]
+
+
+def _strength_section(study: Study, figures: Figures) -> list[str]:
+    """More steps do not help, and the loss that the attack maximises goes up."""
+    rows = []
+    for name, measured in figures.items():
+        steps, last = measured["steps"], len(measured["steps"]["mae"]) - 1
+        taken = [step for step in _CHOSEN_STEPS if step <= last] or [last]
+        rows += [
+            (name, f"MAE, worst, eps {steps['eps']:g}", *(f"{steps['mae'][step]:.3f}" for step in taken)),
+            (name, "gain of the directed logit", *(f"{steps['gain'][step]:.2f}" for step in taken)),
+        ]
+    head = ("model", "figure", *(f"{step} steps" for step in taken))
+    return [
+        "## How strong PGD is",
+        "",
+        f"On {steps['slices']} of the slices, best so far after so many steps of one run. PGD maximises the gain.",
+        "",
+        *markdown_table(head, rows),
+        "",
+    ]
+
+
+def _transfer_section(study: Study, transfer: dict[str, Any]) -> list[str]:
+    table = transfer["mae"]
+    rows = [(source, *(f"{table[source][judge]:.3f}" for judge in table)) for source in table]
+    seeds = "" if len(study.seeds) > 1 else " The study trained one seed, so transfer between seeds is not measured."
+    return [
+        "## Transfer between models",
+        "",
+        f"MAE of each model (columns) on images that PGD made against another (rows), eps {transfer['eps']:g}.{seeds}",
+        "",
+        *markdown_table(("made against", *table), rows),
+        "",
+    ]
+
+
+def _defence_section(study: Study, figures: Figures) -> list[str]:
+    """The cheap defences, attacked through."""
+    settings = settings_of(study)
+    rows = []
+    for name, measured in figures.items():
+        for defence, says in (("", "none"), ("-smoothed", "smoothing"), ("-averaged", "averaging over noise")):
+            pgd = measured[f"pgd{defence}"][0]
+            by_eps = _by_eps(measured[f"fgsm{defence}"], "worst", _PAPER_EPS[:4])
+            rows.append((name, says, *by_eps, _figure(pgd["worst"]), _percent(pgd["bad_made_good"])))
+    head = ("model", "defence", *(f"FGSM {eps:g}" for eps in _PAPER_EPS[:4]))
+    head = (*head, f"PGD {settings.pgd_eps[0]:g}", "bad made to look good")
+    return [
+        "## Defences that need no training",
+        "",
+        f"Smoothing by a Gaussian of {settings.smoothing:g} pixels; averaging over {settings.noise_copies} copies with",
+        f"noise of {settings.noise:g}.",
+        "The attacks go through the defence, worst direction; through the average PGD takes "
+        f"{max(1, settings.pgd_steps // settings.noise_copies)} steps, each along the mean gradient of as many copies.",
+        "",
+        *markdown_table(head, rows),
+        "",
+    ]
+
+
+def _clean_section(study: Study, structure: Structure) -> list[str]:
+    """What hardening costs on clean images, on the whole test sample."""
+    rows = []
+    for kind in structure.kinds:
+        for variant in (None, HARDENED):
+            name = evaluated_name(study, structure, kind, study.seeds[0], variant)
+            path = study.folder / "evaluation" / f"{name}.json"
+            if path.is_file():
+                measured = _read(path)
+                rows.append(
+                    (name, *(f"{measured[p]['mae'][0]:.3f}" if p in measured else "-" for p in ("nets", "perturbed")))
+                )
+    return [
+        "## What hardening costs on clean images",
+        "",
+        "On the whole test sample, as on the results page. Goal: at most .005 more.",
+        "",
+        *markdown_table(("model", "MAE U-nets", "MAE perturbed"), rows),
+        "",
+    ]
+
+
+def _corruption_section(study: Study, structure: Structure) -> list[str]:
+    """MAE, r, coverage and refusals by corruption and strength."""
+    lines = ["## Faults of a scanner", ""]
+    for path in _corruption_files(study, structure):
+        measured = _read(path)
+        rows = [("none", "0", *_corruption_cells(measured["clean"]))]
+        for kind, strengths in measured["kinds"].items():
+            rows += [(kind, str(number), *_corruption_cells(row)) for number, row in enumerate(strengths, 1)]
+        head = (
+            "corruption",
+            "strength",
+            "MAE",
+            "r",
+            "coverage of the 90 % interval",
+            "called unfamiliar",
+            "MAE of the rest",
+        )
+        lines += [
+            f"### {measured['name']}: {measured['slices']} slices of {measured['volumes']} volumes",
+            "",
+            *markdown_table(head, rows),
+            "",
+        ]
+    return lines
+
+
+def _corruption_files(study: Study, structure: Structure) -> list[Path]:
+    names = [evaluated_name(study, structure, kind, study.seeds[0]) for kind in structure.kinds]
+    paths = [study.folder / "corruptions" / f"{name}.json" for name in names]
+    return [path for path in paths if path.is_file()]
+
+
+def _corruption_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    cells = ["-" if row[key] is None else f"{row[key]:.3f}" for key in ("mae", "r", "coverage")]
+    rest = "-" if row["mae_familiar"] is None else f"{row['mae_familiar']:.3f}"
+    return (*cells, _percent(row["unfamiliar"]), rest)
+
+
+def _weights_table(figures: Figures) -> list[str]:
+    rows = [
+        (name, file, f"`{sha256[:16]}`")
+        for name, measured in figures.items()
+        for file, sha256 in measured["weights"].items()
+    ]
+    return markdown_table(("model", "file", "SHA-256 begins"), rows)
+
+
+def _by_eps(rows: list[dict[str, Any]], way: str, wanted: tuple[float, ...] = _PAPER_EPS) -> tuple[str, ...]:
+    """The figures at each eps of the paper; a dash where an eps was not tried."""
+    found = {row["eps"]: _figure(row[way]) for row in rows}
+    return tuple(found.get(eps, "-") for eps in wanted)
+
+
+def _head(first: str, values: tuple[float, ...]) -> tuple[str, ...]:
+    return (first, *(f"{value:g}" for value in values))
+
+
+def _figure(measured: dict[str, float]) -> str:
+    return f"{measured['mae']:.3f} ± {measured['sd']:.3f}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str, target=Path)
+    write_attack_page(arguments.study, arguments.study.structure(arguments.structure), arguments.target)

@@ -1,0 +1,93 @@
+"""The fixed slices of the test patients that are attacked, as the networks see them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from SegQualityQCLib.errors import InputError
+
+from .candidates import Pool, net_pool, perturbed_pool
+from .configuration import AttackStudy, Structure, Study
+from .windows import Windows, crop
+
+BATCH = 6  # slices that are attacked together; more do not fit into a CPU's cache and take longer each
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Candidates with their images.
+
+    Attributes:
+        image: Shape (n, 1, size, size) in [-1, 1].
+        mask: The same shape, of 0 and 1.
+        dice: True Dice within the window, shape (n,).
+        patient: Name of each slice's patient, shape (n,).
+    """
+
+    image: Tensor
+    mask: Tensor
+    dice: Tensor
+    patient: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def batches(self) -> Iterator[slice]:
+        """Parts that are small enough to attack together."""
+        for first in range(0, len(self), BATCH):
+            yield slice(first, first + BATCH)
+
+    def part(self, chosen: slice | Tensor) -> Slices:
+        """Some of the slices."""
+        places = np.arange(len(self))[chosen]
+        return Slices(self.image[places], self.mask[places], self.dice[places], self.patient[places])
+
+
+def test_slices(study: Study, structure: Structure, settings: AttackStudy) -> Slices:
+    """Draw candidates of the test patients, evenly over ten bins of Dice as far as the bins allow.
+
+    Raises:
+        InputError: There is none: the U-nets drew nothing on the test patients.
+    """
+    windows = Windows.read(study.folder / "windows.npz")
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    rows = windows.rows_of(split["test"])
+    rng = np.random.default_rng(study.split_seed)
+    perturbed = round(settings.slices * settings.perturbed)
+    parts = []
+    for make, count in ((net_pool, settings.slices - perturbed), (perturbed_pool, perturbed)):
+        if count:
+            pool = make(study, structure, windows)
+            parts.append(_cut(study, structure, windows, pool, pool.draw(rows, count, rng)))
+    image, mask, dice = (torch.cat(column) for column in zip(*(part[:3] for part in parts), strict=True))
+    kept = np.flatnonzero(mask.sum((1, 2, 3)).numpy() > 0)
+    if len(kept) == 0:
+        raise InputError(f"No candidate of the {structure.name} was drawn on the test patients: train longer.")
+    patient = np.concatenate([part[3] for part in parts])
+    return Slices(image[kept], mask[kept], dice[kept], patient[kept])
+
+
+def _cut(
+    study: Study, structure: Structure, windows: Windows, pool: Pool, pairs: NDArray[np.int64]
+) -> tuple[Tensor, Tensor, Tensor, NDArray[np.str_]]:
+    """The windows around the candidates, and their Dice in them."""
+    sources, rows = pairs.T
+    labels = np.stack([pool.masks[sources, rows], windows.labels[rows] == structure.label], axis=1)
+    image, cut = crop(
+        torch.from_numpy(windows.image[rows]),
+        torch.from_numpy(labels),
+        torch.from_numpy(pool.centres[sources, rows]),
+        study.window_size,
+        None,
+    )
+    mask, reference = cut[:, :1], cut[:, 1:]
+    overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
+    patients = np.array(windows.volume_patients)[windows.volume[rows]]
+    return image, mask, 2 * overlap / area.clamp(min=1), patients

@@ -1,0 +1,271 @@
+"""Stage 10: attack an evaluated model on candidates of the test patients; figures, predictions and attacked images.
+
+Each attack is run upwards and downwards on every slice. ``along`` is the direction in which the clean error grows, as
+in the paper; ``worst`` takes, slice by slice, the direction that does more harm, as a free adversary would.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from SegQualityQCLib.bundle import ModelBundle
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.familiarity import is_familiar
+from SegQualityQCLib.network_estimators import DirectEstimator, RecRegEstimator
+from SegQualityQCLib.networks import difference
+
+from .attack_slices import Slices, test_slices
+from .attacks import (
+    DIFFERENCE_LIMITS,
+    IMAGE_LIMITS,
+    Score,
+    gradient,
+    pgd,
+    score_of_pipeline,
+    score_of_regression,
+    smallest_eps,
+    step_along,
+)
+from .bundling import bundle_name
+from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
+from .defences import averaged, smoothed
+
+BAD, GOOD = 0.6, 0.8  # a slice below the one is bad, above the other good
+UP, DOWN = 1.0, -1.0
+
+Scorer = Callable[[Tensor], Score]  # masks -> what is scored
+Craft = Callable[[Score, Tensor, Tensor, slice], Tensor]  # score, images, directions, part -> attacked images
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attack reached: predicted Dice of each slice, and the images.
+
+    Attributes:
+        clean: Without attack, by the model that is judged, shape (n,).
+        along, up, down, worst: Along the clean error, upwards, downwards, and the more harmful of these two.
+        image: The worst images, shape (n, 1, h, w).
+    """
+
+    clean: Tensor
+    along: Tensor
+    up: Tensor
+    down: Tensor
+    worst: Tensor
+    image: Tensor
+
+
+def settings_of(study: Study) -> AttackStudy:
+    """The study's section ``attack_study``."""
+    if study.attack_study is None:
+        raise InputError(f"The study {study.name} has no section attack_study: add one to its configuration.")
+    return study.attack_study
+
+
+def evaluated_name(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> str:
+    """The name that an evaluated model's files share."""
+    return f"{bundle_name(study, structure, kind)}-seed{seed}" + (f"-{variant.name}" if variant else "")
+
+
+def evaluated_model(study: Study, name: str) -> DirectEstimator:
+    """The estimator that training.evaluate measured."""
+    return load_estimator(ModelBundle.load(study.folder / "evaluation" / name), "cpu")
+
+
+def run_attack(slices: Slices, craft: Craft, crafted: Scorer, judged: Scorer | None = None) -> Outcome:
+    """Attack all slices in both directions.
+
+    Args:
+        slices: What is attacked.
+        craft: The attack.
+        crafted: The model that the attack follows.
+        judged: The model that then predicts; by default the same.
+    """
+    judged = judged or crafted
+    parts: list[tuple[Tensor, ...]] = []
+    for batch in slices.batches():
+        image, mask, dice = slices.image[batch], slices.mask[batch], slices.dice[batch]
+        score = crafted(mask)
+        up, down = (craft(score, image, torch.full_like(dice, way), batch) for way in (UP, DOWN))
+        with torch.no_grad():
+            rising = torch.sigmoid(score(image)) >= dice
+            clean, high, low = (torch.sigmoid(judged(mask)(seen)) for seen in (image, up, down))
+        upwards = (high - dice).abs() >= (low - dice).abs()
+        worst = torch.where(upwards[:, None, None, None], up, down)
+        parts.append((clean, torch.where(rising, high, low), high, low, torch.where(upwards, high, low), worst))
+    return Outcome(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def measure_outcome(slices: Slices, outcome: Outcome, familiarity: dict[str, Any] | None) -> dict[str, Any]:
+    """Errors, shares of slices made to look other than they are, and the share that the familiarity check notices."""
+    dice = slices.dice
+    bad, good = dice < BAD, dice >= GOOD
+    row: dict[str, Any] = {}
+    for way in ("along", "worst"):
+        error = (getattr(outcome, way) - dice).abs()
+        row[way] = {"mae": float(error.mean()), "sd": float(error.std(correction=0))}
+    row["bad_made_good"] = _share(outcome.up[bad] > GOOD)
+    row["good_made_bad"] = _share(outcome.down[good] < BAD)
+    if familiarity is not None:
+        row["unfamiliar"] = float(1 - is_familiar(familiarity, outcome.image[:, 0].numpy()).mean())
+    return row
+
+
+def attack_model(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
+    """Write NAME.json and NAME.npz of an evaluated model into the study's folder ``attacks``.
+
+    The second holds predictions, and the images that PGD made with its largest eps, for the transfer to other models.
+    """
+    settings = settings_of(study)
+    torch.manual_seed(study.split_seed)
+    name = evaluated_name(study, structure, kind, seed, variant)
+    estimator = evaluated_model(study, name)
+    slices = test_slices(study, structure, settings)
+    generator = Generator().manual_seed(study.split_seed)
+    known = estimator.bundle.quality["familiarity"]
+    predictions: dict[str, Tensor] = {"true": slices.dice}
+    figures: dict[str, Any] = {
+        "name": name,
+        "weights": estimator.bundle.quality["weights"],
+        "slices": len(slices),
+        "patients": len(np.unique(slices.patient)),
+        "bad": int((slices.dice < BAD).sum()),
+        "good": int((slices.dice >= GOOD).sum()),
+    }
+
+    def sweep(key: str, taken: Slices, make: Callable[[float], Craft], eps_list: tuple[float, ...], *models: Scorer):
+        rows = []
+        for eps in eps_list:
+            outcome = run_attack(taken, make(eps), *models)
+            rows.append({"eps": eps, **measure_outcome(taken, outcome, None if "difference" in key else known)})
+            predictions[f"{key}-{eps:g}"] = outcome.worst
+            print(name, key, rows[-1], flush=True)
+        figures[key] = rows
+        return outcome
+
+    steps = partial(_pgd, steps=settings.pgd_steps, generator=generator)
+    for defence, scorer in _defended(estimator, settings, generator).items():
+        sweep(f"fgsm{defence}", slices, _fgsm(slices, scorer, IMAGE_LIMITS), settings.eps, scorer)
+        if not defence:
+            attacked = sweep("pgd", slices, steps, settings.pgd_eps, scorer).image
+        else:  # a step through the average costs as many gradients as it has copies
+            fewer = settings.noise_copies if defence == "-averaged" else 1
+            craft = partial(steps, steps=max(1, settings.pgd_steps // fewer))
+            sweep(f"pgd{defence}", slices, craft, settings.pgd_eps[:1], scorer)
+    if isinstance(estimator, RecRegEstimator):
+        with torch.no_grad():
+            d = torch.cat([difference(slices.image[b], slices.mask[b], estimator.rec_net) for b in slices.batches()])
+        seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
+        sweep("fgsm-difference", seen, _fgsm(seen, regression, DIFFERENCE_LIMITS), settings.eps, regression)
+        rival = evaluated_model(study, evaluated_name(study, structure, "direct", seed))
+        models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
+        sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), settings.eps, *models)
+    figures["steps"] = _longer(slices.part(slice(settings.long_slices)), estimator, settings, generator)
+    figures["smallest_eps"] = _smallest(slices, estimator, settings, generator)
+    folder = study.folder / "attacks"
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {key: value.numpy().astype(np.float32) for key, value in predictions.items()}
+    images = {"attacked": attacked.numpy(), "mask": slices.mask.numpy().astype(bool)}
+    np.savez_compressed(folder / f"{name}.npz", **images, **arrays)
+    partial_file = folder / f"{name}.partial"
+    partial_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    partial_file.replace(folder / f"{name}.json")
+
+
+def _fgsm(slices: Slices, scorer: Scorer, limits: tuple[float, float]) -> Callable[[float], Craft]:
+    """FGSM for any eps, from one gradient of each slice."""
+    ways = torch.ones(len(slices))
+    slopes = torch.cat([gradient(scorer(slices.mask[b]), slices.image[b], ways[b])[0] for b in slices.batches()])
+
+    def of_eps(eps: float) -> Craft:
+        return lambda _, image, direction, part: step_along(
+            direction[:, None, None, None] * slopes[part], image, eps, limits
+        )
+
+    return of_eps
+
+
+def _pgd(eps: float, *, steps: int, generator: Generator) -> Craft:
+    return lambda score, image, direction, _: (
+        pgd(score, image, direction, eps, IMAGE_LIMITS, steps=steps, generator=generator).image
+    )
+
+
+def _defended(estimator: DirectEstimator, settings: AttackStudy, generator: Generator) -> dict[str, Scorer]:
+    """The model as it is, and behind each cheap defence."""
+    plain = partial(score_of_pipeline, estimator)
+    return {
+        "": plain,
+        "-smoothed": lambda mask: smoothed(plain(mask), settings.smoothing),
+        "-averaged": lambda mask: averaged(plain(mask), settings.noise, settings.noise_copies, generator),
+    }
+
+
+def _longer(slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator) -> dict[str, Any]:
+    """Whether more steps do more harm: the error and the gain in logits after each step of a run twice as long."""
+    eps, total = settings.pgd_eps[0], 2 * settings.pgd_steps
+    errors, gains = [], []
+    for batch in slices.batches():
+        image, dice = slices.image[batch], slices.dice[batch]
+        score = score_of_pipeline(estimator, slices.mask[batch])
+        clean = score(image).detach()
+        worst = torch.zeros(total + 1, len(dice))
+        for way in (UP, DOWN):
+            found = pgd(score, image, torch.full_like(dice, way), eps, IMAGE_LIMITS, steps=total, generator=generator)
+            worst = torch.maximum(worst, (torch.sigmoid(found.trace) - dice).abs())
+            gains.append(way * (found.trace - clean))
+        errors.append(worst)
+    mae = torch.cat(errors, dim=1).mean(dim=1)
+    gain = torch.cat(gains, dim=1).mean(dim=1)
+    return {"eps": eps, "slices": len(slices), "mae": mae.tolist(), "gain": gain.tolist()}
+
+
+def _smallest(
+    slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
+) -> dict[str, Any]:
+    """The smallest eps that makes each bad slice look good and each good one bad; ``None`` where the largest fails."""
+    found: dict[str, Any] = {}
+    for key, chosen, way, threshold in (
+        ("bad_made_good", slices.dice < BAD, UP, GOOD),
+        ("good_made_bad", slices.dice >= GOOD, DOWN, BAD),
+    ):
+        part = slices.part(torch.nonzero(chosen)[:, 0])
+        values: list[float] = []
+        for batch in part.batches():
+            values += smallest_eps(
+                score_of_pipeline(estimator, part.mask[batch]),
+                part.image[batch],
+                torch.full_like(part.dice[batch], way),
+                threshold,
+                IMAGE_LIMITS,
+                largest=max(settings.eps),
+                rounds=settings.bisection_rounds,
+                steps=settings.bisection_steps,
+                generator=generator,
+            ).tolist()
+        found[key] = [value if np.isfinite(value) else None for value in values]
+    return found
+
+
+def _share(hit: Tensor) -> float | None:
+    return float(hit.float().mean()) if len(hit) else None
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
+    attack_model(
+        arguments.study,
+        arguments.study.structure(arguments.structure),
+        arguments.kind,
+        arguments.seed,
+        arguments.study.variant(arguments.variant),
+    )

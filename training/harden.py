@@ -1,0 +1,112 @@
+"""Stage 9: fine-tune a trained REG-Net on images attacked through the whole pipeline.
+
+Half of each batch is attacked by a step of 1.25 eps from a random start (Wong et al., "Fast is better than free", ICLR
+2020) or a few shorter ones, each slice with an eps of its own up to the largest one, and each pushed where its
+prediction has more room to be wrong. The other half stays clean, so that the clean error hardly suffers. REC-Net is
+attacked through, but frozen.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.networks import difference
+
+from .attacks import IMAGE_LIMITS, gradient, score_of_regression
+from .candidates import net_pool, perturbed_pool
+from .configuration import HARDENED, Hardening, Structure, Study, stage_arguments
+from .fitting import fit, save_weights
+from .reg_net import BalancedSample, RegTraining, frozen_rec_net, run_name, validation_loaders, write_figures
+from .windows import Augmentation, Windows
+
+
+class HardenedTraining(RegTraining):
+    """REG-Net's training with half of each batch attacked."""
+
+    hardening: Hardening
+
+    def training_step(self, batch: Tensor) -> Tensor:
+        """Smooth L1 between predicted and true Dice, on attacked and clean slices."""
+        image, mask, dice = self.batch(batch, Augmentation())
+        half = len(image) // 2
+        image = torch.cat([self._attacked(image[:half], mask[:half], dice[:half]), image[half:]])
+        predicted = torch.sigmoid(self.network.logits(self.pair(image, mask)).float())
+        error = (predicted - dice).abs()
+        self.log("train_mae_attacked", error[:half].mean(), on_epoch=True, on_step=False, prog_bar=True)
+        self.log("train_mae", error[half:].mean(), on_epoch=True, on_step=False, prog_bar=True)
+        return torch.nn.functional.smooth_l1_loss(predicted, dice, beta=0.05)
+
+    @torch.no_grad()
+    def _attacked(self, image: Tensor, mask: Tensor, dice: Tensor) -> Tensor:
+        steps = self.hardening.steps
+        direction = torch.where(torch.rand_like(dice) < dice, -1.0, 1.0)
+        eps = self.hardening.eps * torch.rand_like(dice)[:, None, None, None]
+        low, high = (image - eps).clamp(*IMAGE_LIMITS), (image + eps).clamp(*IMAGE_LIMITS)
+        at = torch.clamp(image + eps * (2 * torch.rand_like(image) - 1), low, high)
+        score = score_of_regression(self.network, mask)
+        rec_net = self.frozen[0]
+        self.network.eval()  # dropout would blur the gradient
+        for _ in range(steps):
+            slope, _ = gradient(
+                score if rec_net is None else lambda i: score(difference(i, mask, rec_net)), at, direction
+            )
+            at = torch.clamp(at + 1.25 / steps * eps * slope.sign(), low, high)
+        self.network.train()
+        return at
+
+
+def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices: str = "1") -> None:
+    """Write reg_net.pt of the hardened net beside the trained one's folder; an interrupted run goes on.
+
+    Raises:
+        InputError: The study has no section ``hardening``.
+    """
+    if study.hardening is None:
+        raise InputError(f"The study {study.name} has no section hardening: add one to its configuration.")
+    settings = study.hardening
+    torch.manual_seed(seed)
+    study = replace(
+        study,
+        reg_net=replace(study.reg_net, epochs=settings.epochs, learning_rate=settings.learning_rate),
+        sampling=replace(study.sampling, train=settings.train),
+    )
+    windows = Windows.read(study.folder / "windows.npz")
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
+    rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
+    module = HardenedTraining(study, windows, structure.label, pools, rec_net)
+    module.hardening = settings
+    trained = study.folder / run_name(kind, structure, seed) / "reg_net.pt"
+    module.network.load_state_dict(torch.load(trained, weights_only=True))
+    folder = study.folder / run_name(kind, structure, seed, HARDENED)
+    sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 500)
+    trainer = fit(
+        module,
+        DataLoader(sample, study.reg_net.batch_size, shuffle=True, drop_last=True),
+        validation_loaders(study, pools, windows.rows_of(split["validation"])),
+        folder=folder,
+        epochs=settings.epochs,
+        precision=study.precision,
+        devices=devices,
+        averaging=study.reg_net.averaging,
+        validate_every=min(2, settings.epochs),
+    )
+    write_figures(trainer, settings.epochs, folder / "figures.json")
+    save_weights(module.network, folder / "reg_net.pt")
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
+    harden(
+        arguments.study,
+        arguments.study.structure(arguments.structure),
+        arguments.kind,
+        arguments.seed,
+        devices=arguments.devices,
+    )
