@@ -111,3 +111,11 @@ def test_every_picture_of_a_page_is_there_and_small(repository):
     made = set((repository / "docs" / "images").glob("*.png"))
     assert shown == {path.resolve() for path in made}
     assert max(path.stat().st_size for path in made) < 250_000
+
+
+def test_panel_and_figure_of_the_method_can_be_made_anew(repository, tmp_path):
+    script = [sys.executable, str(repository / "docs" / "make_pictures.py"), "--into", str(tmp_path)]
+    run = subprocess.run(script, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 0, run.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"panel.png", "method.png"}
+    assert min(path.stat().st_size for path in tmp_path.iterdir()) > 20_000
