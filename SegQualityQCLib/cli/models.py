@@ -24,8 +24,8 @@ def list_models(context: typer.Context) -> None:
         return
     with one_sentence_on_bad_input():
         default = default_bundle()
-        # Names are given to --model: in a narrow terminal they go on in the next line, and are never cut short.
-        table = Table(Column("Model", overflow="fold"), "Version", "Structure", "Test MAE", "Licence")
+        # Names are given to --model: in a narrow terminal the other columns give way.
+        table = Table(Column("Model", no_wrap=True), "Version", "Structure", "Test MAE", "Licence")
         for folder in available_bundles():
             bundle = ModelBundle.load(folder)
             mae = bundle.quality.get("evaluation", {}).get("mae")
