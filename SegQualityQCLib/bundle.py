@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -173,6 +174,36 @@ def available_bundles(extra_folders: Iterable[str | Path] = ()) -> list[Path]:
     return found
 
 
+def add_bundle(folder: str | Path, models: str | Path) -> Path:
+    """Check a bundle with its weights, and copy it into a folder of models; the copy is whole or absent.
+
+    Args:
+        folder: The bundle.
+        models: Folder of the user's own models; made where it is missing.
+
+    Raises:
+        BundleError: The bundle is damaged or unsafe, one of its name is there already, or it cannot be copied.
+    """
+    bundle = ModelBundle.load(folder)
+    for file in bundle.quality["weights"]:
+        bundle.weights(file)
+    target = Path(models) / bundle.folder.resolve().name
+    if target.exists():
+        raise BundleError(f"There is a model {target.name} already: remove {target} first.")
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        for path in ("configs/metadata.json", *bundle.quality["weights"]):  # nothing but what was checked
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.folder / path, partial / path)
+        partial.replace(target)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise BundleError(f"The model {bundle.name} cannot be copied to {models}: {error}.") from error
+    ModelBundle.load(target)
+    return target
+
+
 def find_bundle(name_or_folder: str | Path) -> Path:
     """The folder of a model given by its name or as a folder.
 
@@ -187,6 +218,15 @@ def find_bundle(name_or_folder: str | Path) -> Path:
             return known
     names = ", ".join(path.name for path in available_bundles()) or "none"
     raise BundleError(f"There is no model {name_or_folder}: give the folder of a bundle, or one of: {names}.")
+
+
+def bundle_with_checksum(sha256: str, extra_folders: Iterable[str | Path] = ()) -> Path | None:
+    """The folder of the bundle whose metadata has this SHA-256, as reports give it; ``None`` if it is not here."""
+    for folder in available_bundles(extra_folders):
+        content = _read_inside(folder, folder / "configs" / "metadata.json", _MAX_METADATA_BYTES)
+        if hashlib.sha256(content).hexdigest() == sha256:
+            return folder
+    return None
 
 
 def default_bundle() -> ModelBundle:
@@ -214,7 +254,13 @@ def bundle_for_segment(
     Returns:
         The matching bundle of the lowest evaluated error and ``True``, or the default bundle and ``False``.
     """
-    bundles = [ModelBundle.load(folder) for folder in available_bundles(extra_folders)]
+    bundles = []
+    for folder in available_bundles(extra_folders):
+        try:
+            bundles.append(ModelBundle.load(folder))
+        except BundleError:
+            if folder.parent == models_folder():
+                raise  # a damaged installation; a damaged model of the user's own only leaves the choice
     matching = [bundle for bundle in bundles if bundle.target.matches(code, name)]
     if matching:
         return min(matching, key=_evaluated_error), True

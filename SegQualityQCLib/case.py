@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -94,6 +94,19 @@ class Case:
             terminology_code=terminology_code,
             flags=flags,
         )
+
+    def with_mask(self, segmentation: sitk.Image) -> Case:
+        """The case with an edited mask, on any grid; unlike a new case it may be empty.
+
+        Args:
+            segmentation: 3-D labelmap; every pixel above 0 is drawn.
+        """
+        mask = sitk.NotEqual(segmentation, 0)
+        if same_grid(mask, self.image):
+            mask.CopyInformation(self.image)
+        else:
+            mask = sitk.Resample(mask, self.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+        return replace(self, mask=mask)
 
     @property
     def n_slices(self) -> int:

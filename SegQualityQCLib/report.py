@@ -127,12 +127,7 @@ class QualityReport:
     @property
     def order(self) -> tuple[int, ...]:
         """All slice indices, worst first: gaps, masks out of the window, unfamiliar images, scored ones, empty ones."""
-
-        def key(score: SliceScore) -> tuple[int, float, int]:
-            within = score.dice if score.dice is not None else float("check" not in score.flags)
-            return (_URGENCY[score.status], within, score.index)
-
-        return tuple(score.index for score in sorted(self.slices, key=key))
+        return tuple(score.index for score in sorted(self.slices, key=urgency))
 
     def slice(self, index: int) -> SliceScore:
         """The score of the slice with this index."""
@@ -230,6 +225,12 @@ class QualityReport:
             ReportError: It cannot be written.
         """
         write_text_atomically(path, reports_to_csv([self]))
+
+
+def urgency(score: SliceScore) -> tuple[int, float, int]:
+    """The place of a slice in the worst-first order: the smaller, the worse."""
+    within = score.dice if score.dice is not None else float("check" not in score.flags)
+    return (_URGENCY[score.status], within, score.index)
 
 
 CSV_COLUMNS = ("segment", "index", "status", "dice", "low", "high", "area_mm2", "flags")

@@ -8,16 +8,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..bundle import ModelBundle, bundle_for_segment, find_bundle
+from ..bundle import ModelBundle, available_bundles, bundle_for_segment, bundle_with_checksum, find_bundle
 from ..case import Case
-from ..errors import InputError
+from ..errors import InputError, ReportError
 from ..estimator import Estimator, load_estimator
-from ..report import QualityReport
-from .cases import case_of, segment_ids, terminology_code
+from ..report import ModelIdentity, QualityReport
+from .cases import case_of, segment_ids, slice_checksums, terminology_code
+from .originals import keep_original
 from .overlays import write_difference, write_overlay, write_surfaces
 from .plots import write_chart
-from .references import ROLES, remove_nodes
-from .tables import write_table
+from .references import ROLES, TABLE, existing_node, remove_nodes
+from .reviews import Reviews
+from .tables import Results, read_results, write_results
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Progress:
-    """Work done in [0, 1] and what is being done; ``reports`` are given with the last step."""
+    """Work done in [0, 1] and what is being done; the last step has the reports and, as text, what to know of them."""
 
     fraction: float
     text: str
@@ -67,6 +69,20 @@ class EstimatorCache:
             self._estimators[key] = load_estimator(folder)
         return self._estimators[key]
 
+    def of_model(self, model: ModelIdentity, model_folders: tuple[str, ...]) -> Estimator:
+        """The estimator that a report was made with.
+
+        Raises:
+            InputError: The model, or this version of it, is no longer here.
+        """
+        for estimator in self._estimators.values():
+            if estimator.bundle.sha256 == model.sha256:
+                return estimator
+        folder = bundle_with_checksum(model.sha256, model_folders)
+        if folder is None:
+            raise InputError(f"The model {model.name} {model.version} of these results is not here: assess again.")
+        return self.get(folder)
+
 
 def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int = 2) -> Iterator[Progress]:
     """Assess in steps that each take a fraction of a second; dropping the iterator leaves the scene untouched.
@@ -80,7 +96,7 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
         cases[key] = case_of(request.volume_node, request.segmentation_node, key, axis=request.axis)
         yield Progress(0.0, f"Reading {cases[key].segment}")
     reports: dict[str, QualityReport] = {}
-    difference = None
+    difference, note = None, ""
     for done, (key, case) in enumerate(cases.items()):
         estimator = estimators.get(_bundle_folder(request, case))
         yield Progress(done / len(cases), f"Assessing {case.segment}")
@@ -90,14 +106,13 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
             if step.report is not None:
                 reports[key] = step.report
         if request.difference and difference is None:
-            if not hasattr(estimator, "difference_image"):
-                raise InputError(
-                    f"The model {estimator.bundle.name} makes no difference image: untick it, or choose another model."
-                )
-            difference = estimator.difference_image(case, reports[key])
-            yield Progress(0.95, "Computing the difference image")
+            if hasattr(estimator, "difference_image"):
+                yield Progress(0.95 * (done + 1) / len(cases), "Computing the difference image")
+                difference, note = estimator.difference_image(case, reports[key]), ""
+            else:
+                note = f"The model {estimator.bundle.name} makes no difference image."
     check_nodes(request)
-    yield from _iter_write(request, cases, reports, difference)
+    yield from _iter_write(request, cases, reports, difference, note)
 
 
 def check_nodes(request: Request) -> None:
@@ -138,8 +153,17 @@ def _bundle_folder(request: Request, case: Case) -> Path:
     return _best_bundle(case.segment, case.terminology_code, request.model_folders)[0].folder
 
 
-@lru_cache(maxsize=64)  # checking the weights of all bundles takes longer than assessing
 def _best_bundle(name: str, code: str | None, folders: tuple[str, ...]) -> tuple[ModelBundle, bool]:
+    here = tuple(
+        (str(folder), (folder / "configs" / "metadata.json").stat().st_mtime) for folder in available_bundles(folders)
+    )
+    return _best_of(name, code, folders, here)
+
+
+@lru_cache(maxsize=64)  # checking the weights of all bundles takes longer than assessing
+def _best_of(
+    name: str, code: str | None, folders: tuple[str, ...], here: tuple[tuple[str, float], ...]
+) -> tuple[ModelBundle, bool]:
     return bundle_for_segment(name, code, folders)
 
 
@@ -155,14 +179,43 @@ def model_fits(request: Request, segment_id: str) -> tuple[str, bool]:
 
 
 def _iter_write(
-    request: Request, cases: dict[str, Case], reports: dict[str, QualityReport], difference: Any
+    request: Request, cases: dict[str, Case], reports: dict[str, QualityReport], difference: Any, note: str
 ) -> Iterator[Progress]:
     """Write all nodes in one step, so that a cancel finds all or none of them."""
     segmentation, volume = request.segmentation_node, request.volume_node
-    write_overlay(segmentation, volume, cases, reports)
-    write_surfaces(segmentation, volume, cases, reports)
-    if difference is not None:
-        write_difference(segmentation, difference)
-    write_chart(segmentation, reports, request.threshold)
-    write_table(segmentation, volume, reports)
-    yield Progress(1.0, "Done", reports)
+    first = existing_node(segmentation, TABLE) is None
+    checksums = {key: slice_checksums(case) for key, case in cases.items()}
+    reviews = Reviews() if first else _reviews_that_hold(segmentation, checksums)
+    try:
+        write_overlay(segmentation, volume, cases, reports)
+        write_surfaces(segmentation, volume, cases, reports)
+        if difference is not None:
+            write_difference(segmentation, difference)
+        write_chart(segmentation, reports, request.threshold)
+        keep_original(segmentation)
+        write_results(segmentation, volume, Results(reports, checksums, reviews=reviews))
+    except Exception:
+        if first:
+            remove_results(segmentation)
+        raise
+    yield Progress(1.0, note, reports)
+
+
+def _reviews_that_hold(segmentation_node: Any, checksums: dict[str, list[int]]) -> Reviews:
+    """The reviews of slices that are still drawn as they were when somebody reviewed them."""
+    try:
+        results = read_results(segmentation_node)
+    except ReportError:
+        return Reviews()
+    held = {
+        key: {
+            index: review
+            for index, review in entries.items()
+            if index < len(checksums[key])
+            and list(results.checksums.get(key, ()))[index : index + 1] == checksums[key][index : index + 1]
+        }
+        for key, entries in results.reviews.slices.items()
+        if key in checksums
+    }
+    same = all(list(results.checksums.get(key, ())) == sums for key, sums in checksums.items())
+    return Reviews(held, results.reviews.case if same else None)

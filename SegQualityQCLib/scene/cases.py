@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..case import Case
+from ..case import Case, checked_image, slice_axis
 from ..errors import InputError
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -73,9 +75,14 @@ def case_of(volume_node: Any, segmentation_node: Any, segment_id: str, *, axis: 
     segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
     if segment is None:
         raise InputError(f"The segmentation {segmentation_node.GetName()} has no segment {segment_id}.")
+    mask = _mask(segmentation_node, segment_id, segment.GetName())
+    if mask is None:
+        raise InputError(
+            f"The segment {segment.GetName()} of {segmentation_node.GetName()} is empty: draw something in it first."
+        )
     return Case.from_images(
         image,
-        _mask(segmentation_node, segment_id, segment.GetName()),
+        mask,
         label=1,
         axis=axis,
         segment=segment.GetName(),
@@ -83,6 +90,32 @@ def case_of(volume_node: Any, segmentation_node: Any, segment_id: str, *, axis: 
         segmentation_name=segmentation_node.GetName(),
         terminology_code=terminology_code(segment),
     )
+
+
+def unmarked_case(volume_node: Any, axis: str) -> Case:
+    """The case of a volume in which nothing is drawn; :func:`edited_case` fills in a segment."""
+    image = checked_image(image_of(volume_node), volume_node.GetName())
+    mask = sitk.Image(image.GetSize(), sitk.sitkUInt8)
+    mask.CopyInformation(image)
+    return Case(image, mask, slice_axis(image, axis), image_name=volume_node.GetName())
+
+
+def edited_case(case: Case, segmentation_node: Any, segment_id: str) -> Case:
+    """A volume's unmarked case with a segment as it is drawn now, which may be nothing."""
+    segment = segmentation_node.GetSegmentation().GetSegment(segment_id)
+    mask = _mask(segmentation_node, segment_id, segment.GetName())
+    return replace(
+        case if mask is None else case.with_mask(mask),
+        segment=segment.GetName(),
+        segmentation_name=segmentation_node.GetName(),
+        terminology_code=terminology_code(segment),
+    )
+
+
+def slice_checksums(case: Case) -> list[int]:
+    """One number a slice that changes when the mask there does (CRC-32 of its pixels, 0 where nothing is drawn)."""
+    slices = np.moveaxis(sitk.GetArrayViewFromImage(case.mask), 2 - case.axis, 0)
+    return [zlib.crc32(np.packbits(plane).tobytes()) if plane.any() else 0 for plane in slices]
 
 
 def terminology_code(segment: Any) -> str | None:
@@ -102,8 +135,8 @@ def segment_ids(segmentation_node: Any) -> list[str]:
     return [segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments())]
 
 
-def _mask(segmentation_node: Any, segment_id: str, name: str) -> sitk.Image:
-    """One segment as an image of 0 and 1, on the segmentation's own grid in world coordinates."""
+def _mask(segmentation_node: Any, segment_id: str, name: str) -> sitk.Image | None:
+    """One segment as an image of 0 and 1, on the segmentation's own grid in world coordinates; ``None`` if empty."""
     if not segmentation_node.GetSegmentation().ContainsRepresentation("Binary labelmap"):
         raise InputError(
             f"The segmentation {segmentation_node.GetName()} has no binary labelmap: create one in Segmentations."
@@ -111,15 +144,12 @@ def _mask(segmentation_node: Any, segment_id: str, name: str) -> sitk.Image:
     data = slicer.vtkOrientedImageData()
     # The node's own method isolates the segment from a layer that it shares with others; the module logic's does not.
     if not segmentation_node.GetBinaryLabelmapRepresentation(segment_id, data) or data.GetNumberOfPoints() == 0:
-        raise InputError(f"The segment {name} of {segmentation_node.GetName()} is empty: draw something in it first.")
+        return None
     slicer.vtkSlicerSegmentationsModuleLogic.ApplyParentTransformToOrientedImageData(segmentation_node, data, False)
     to_world = vtk.vtkMatrix4x4()
     data.GetImageToWorldMatrix(to_world)
-    image = _image(data, matrix_of(to_world), name)
-    mask = sitk.NotEqual(image, 0)
-    if not sitk.GetArrayViewFromImage(mask).any():
-        raise InputError(f"The segment {name} of {segmentation_node.GetName()} is empty: draw something in it first.")
-    return mask
+    mask = sitk.NotEqual(_image(data, matrix_of(to_world), name), 0)
+    return mask if sitk.GetArrayViewFromImage(mask).any() else None
 
 
 def _image(data: Any, index_to_world: np.ndarray, name: str) -> sitk.Image:

@@ -1,13 +1,19 @@
-"""Taking the slice views to a slice of a volume, in the volume's own planes."""
+"""Taking the slice views to a slice of a volume, in the volume's own planes, centred on the segment."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 
+from ..case import Case
 from .cases import ijk_to_world
 from .tables import slice_positions
+
+# Room around the segment in a view, so that its surroundings are seen too.
+_MARGIN = 1.8
+_SMALLEST_VIEW_MM = 40.0
 
 
 def go_to_slice(slice_node: Any, volume_node: Any, axis: str, index: int, centre: Any | None = None) -> None:
@@ -26,8 +32,70 @@ def go_to_slice(slice_node: Any, volume_node: Any, axis: str, index: int, centre
     along, up = (a for a in range(3) if a != "ijk".index(axis))
     # Radiological habit: the patient's left to the right (axial, coronal), superior or anterior upwards.
     horizontal, vertical = directions[:, along], directions[:, up]
+    if np.abs(vertical).argmax() == 0 or np.abs(horizontal).argmax() == 2:  # left-right stays horizontal, up stays up
+        horizontal, vertical = vertical, horizontal
     horizontal = -horizontal if horizontal[np.abs(horizontal).argmax()] > 0 else horizontal
     vertical = -vertical if vertical[np.abs(vertical).argmax()] < 0 else vertical
     normal = np.cross(horizontal, vertical)
     slice_node.SetSliceToRASByNTP(*normal, *horizontal, *target, 0)
     slice_node.JumpSliceByCentering(*target)
+
+
+def go_to_segment(slice_nodes: list[Any], volume_node: Any, case: Case, index: int) -> None:
+    """Take slice views to a slice of a segment: the first one into its plane, the next two into the planes across it.
+
+    Args:
+        slice_nodes: vtkMRMLSliceNode in this order: the view of the slice, then the others.
+        volume_node: The volume of the case.
+        case: The segment as it is drawn now.
+        index: Slice index along the case's axis.
+    """
+    drawn = sitk.GetArrayViewFromImage(case.mask).T  # i, j, k
+    focus, size = _focus(drawn, case.axis, index)
+    to_world = ijk_to_world(volume_node)
+    size_mm = size * np.linalg.norm(to_world[:3, :3], axis=0)
+    across = [a for a in range(3) if a != case.axis]
+    across.sort(key=lambda a: -abs(to_world[0, a]) / np.linalg.norm(to_world[:3, a]))  # as Yellow: sagittal first
+    for slice_node, axis in zip(slice_nodes, [case.axis, *across], strict=False):
+        on_slice = np.where(np.arange(3) == axis, np.rint(focus), focus)
+        centre = (to_world @ [*on_slice, 1.0])[:3]
+        go_to_slice(slice_node, volume_node, "ijk"[axis], int(on_slice[axis]), centre)
+        zoom_to(slice_node, float(max(size_mm[a] for a in range(3) if a != axis)))
+    for slice_node in slice_nodes[3:]:
+        slice_node.JumpSliceByCentering(*(to_world @ [*focus, 1.0])[:3])
+
+
+def zoom_to(slice_node: Any, size_mm: float) -> None:
+    """Zoom a slice view such that a square of this size fills most of it."""
+    width, height, depth = slice_node.GetFieldOfView()
+    wanted = max(size_mm * _MARGIN, _SMALLEST_VIEW_MM)
+    scale = wanted / min(width, height)
+    slice_node.SetFieldOfView(width * scale, height * scale, depth)
+
+
+def shown_slice(slice_node: Any, volume_node: Any, axis: str) -> int | None:
+    """The slice of the volume that a view shows; ``None`` if it shows another plane, or lies outside."""
+    view = slice_node.GetSliceToRAS()
+    normal = np.array([view.GetElement(row, 2) for row in range(3)])
+    origin = np.array([view.GetElement(row, 3) for row in range(3)] + [1.0])
+    to_world = ijk_to_world(volume_node)
+    direction = "ijk".index(axis)
+    in_plane = [to_world[:3, a] / np.linalg.norm(to_world[:3, a]) for a in range(3) if a != direction]
+    if max(abs(float(normal @ edge)) for edge in in_plane) > 1e-3:
+        return None
+    index = round(float((np.linalg.inv(to_world) @ origin)[direction]))
+    return index if 0 <= index < volume_node.GetImageData().GetDimensions()[direction] else None
+
+
+def _focus(drawn: np.ndarray, axis: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Continuous ijk to look at in a slice, and the size of the segment's box in pixels."""
+    plane = np.take(drawn, index, axis=axis)
+    hit = np.argwhere(drawn)
+    if not len(hit):
+        middle = (np.array(drawn.shape) - 1) / 2
+        middle[axis] = index
+        return middle, np.array(drawn.shape, float)
+    size = hit.max(axis=0) - hit.min(axis=0) + 1.0
+    here = np.argwhere(plane)
+    in_plane = (here if len(here) else np.delete(hit, axis, axis=1)).mean(axis=0)
+    return np.insert(in_plane, axis, index).astype(float), size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..case import Case
-from ..report import QualityReport
+from ..report import QualityReport, SliceScore
 from .cases import ijk_to_world
 from .colours import colour_node
-from .references import DIFFERENCE, OVERLAY, SURFACE, node_for, remove_nodes
+from .references import DIFFERENCE, OVERLAY, SURFACE, existing_node, node_for, remove_nodes
 
 _OUTSIDE = -1.0  # below every Dice, so that the display threshold hides it
 
@@ -33,14 +33,8 @@ def write_overlay(
     shape = volume_node.GetImageData().GetDimensions()[::-1]
     values = np.full(shape, _OUTSIDE, np.float32)
     for key, report in reports.items():
-        mask = sitk.GetArrayViewFromImage(cases[key].mask).astype(bool)
         for score in report.slices:
-            if score.dice is not None:
-                where: list[Any] = [slice(None)] * 3
-                where[2 - cases[key].axis] = score.index
-                plane, drawn = values[tuple(where)], mask[tuple(where)]
-                unset = drawn & ((plane < 0) | (plane > score.dice))
-                plane[unset] = score.dice
+            _paint(values, cases[key], score)
     node = _volume(segmentation_node, OVERLAY, "quality overlay", values)
     matrix = vtk.vtkMatrix4x4()
     volume_node.GetIJKToRASMatrix(matrix)
@@ -50,6 +44,44 @@ def write_overlay(
     display.SetAndObserveColorNodeID(colour_node(segmentation_node.GetScene()).GetID())
     legend(display)
     return node
+
+
+def update_overlay(
+    segmentation_node: Any,
+    cases: Mapping[str, Case],
+    reports: Mapping[str, QualityReport],
+    changed: Mapping[str, Collection[int]],
+) -> None:
+    """Paint anew the slices of the overlay volume in which a segment changed."""
+    node = existing_node(segmentation_node, OVERLAY)
+    if node is None:
+        return
+    data = node.GetImageData()
+    values = vtk_to_numpy(data.GetPointData().GetScalars()).reshape(data.GetDimensions()[::-1])
+    touched = {(cases[key].axis, index) for key, indices in changed.items() for index in indices}
+    for axis, index in touched:
+        values[_plane(axis, index)] = _OUTSIDE
+    for key, report in reports.items():
+        for axis, index in touched:
+            if axis == cases[key].axis:
+                _paint(values, cases[key], report.slice(index))
+    data.GetPointData().GetScalars().Modified()
+    data.Modified()
+
+
+def _paint(values: np.ndarray, case: Case, score: SliceScore) -> None:
+    """Set the predicted Dice of a slice inside its mask, unless a lower one stands there."""
+    if score.dice is None:
+        return
+    where = _plane(case.axis, score.index)
+    plane, drawn = values[where], sitk.GetArrayViewFromImage(case.mask)[where] != 0
+    plane[drawn & ((plane < 0) | (plane > score.dice))] = score.dice
+
+
+def _plane(axis: int, index: int) -> tuple[Any, ...]:
+    where: list[Any] = [slice(None)] * 3
+    where[2 - axis] = index
+    return tuple(where)
 
 
 def legend(display_node: Any) -> Any:
@@ -79,13 +111,22 @@ def write_difference(segmentation_node: Any, difference: sitk.Image) -> Any:
 
 
 def write_surfaces(
-    segmentation_node: Any, volume_node: Any, cases: Mapping[str, Case], reports: Mapping[str, QualityReport]
+    segmentation_node: Any,
+    volume_node: Any,
+    cases: Mapping[str, Case],
+    reports: Mapping[str, QualityReport],
+    only: Collection[str] | None = None,
 ) -> list[Any]:
-    """Write one model node a segment: its surface in world coordinates with the predicted Dice at each point."""
+    """Write one model node a segment: its surface in world coordinates with the predicted Dice at each point.
+
+    Given ``only``, the surfaces of other segments stay as they are.
+    """
     remove_nodes(segmentation_node, SURFACE, keep=set(reports))
     nodes = []
     colours = colour_node(segmentation_node.GetScene())
     for key, report in reports.items():
+        if only is not None and key not in only:
+            continue
         name = f"{report.case.segment} quality surface"
         node = node_for(segmentation_node, SURFACE, "vtkMRMLModelNode", name, key)
         node.SetAndObservePolyData(_surface(cases[key], report, ijk_to_world(volume_node)))
@@ -142,6 +183,8 @@ def _nearest_drawn(dice: np.ndarray, case: Case) -> np.ndarray:
     """Dice of each slice, an empty one taking that of its drawn neighbour, into which the surface reaches halfway."""
     axes = tuple(2 - a for a in range(3) if a != case.axis)
     drawn = np.flatnonzero(sitk.GetArrayViewFromImage(case.mask).any(axis=axes))
+    if not len(drawn):
+        return dice
     slices = np.arange(case.n_slices)
     return dice[drawn[np.abs(slices[:, None] - drawn[None]).argmin(axis=1)]]
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import vtk
 
-from ..report import QualityReport
-from .references import CHART, SERIES, SERIES_TABLE, node_for, remove_nodes
+from ..report import QualityReport, Status
+from .colours import colour_of
+from .references import CHART, KEY, SERIES, SERIES_TABLE, node_for, remove_nodes
 
 _THRESHOLD = "threshold"
+_LOW = "low"
 
 
 def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], threshold: float) -> Any:
@@ -21,9 +23,9 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     """
     name = segmentation_node.GetName()
     chart = node_for(segmentation_node, CHART, "vtkMRMLPlotChartNode", f"{name} quality chart")
-    keys = {_THRESHOLD} | {f"{key} {column}" for key in reports for column in ("Dice", "Low", "High")}
+    keys = {_THRESHOLD, _LOW} | {f"{key} {column}" for key in reports for column in ("Dice", "Low", "High")}
     remove_nodes(segmentation_node, SERIES, keep=keys)
-    remove_nodes(segmentation_node, SERIES_TABLE, keep={_THRESHOLD, *reports})
+    remove_nodes(segmentation_node, SERIES_TABLE, keep={_THRESHOLD, _LOW, *reports})
     chart.RemoveAllPlotSeriesNodeIDs()
     last = max((report.case.slices for report in reports.values()), default=1) - 1
     rows = [(0.0, threshold), (float(last), threshold)]
@@ -33,6 +35,12 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     line.SetMarkerStyle(line.MarkerStyleNone)
     line.SetColor(0.5, 0.5, 0.5)
     chart.AddAndObservePlotSeriesNodeID(line.GetID())
+    low = _series(segmentation_node, _LOW, "Low", _low_table(segmentation_node, reports, threshold), "Dice")
+    low.SetLineStyle(low.LineStyleNone)
+    low.SetMarkerStyle(low.MarkerStyleCross)
+    low.SetMarkerSize(12)
+    low.SetColor(*colour_of(0.1))
+    chart.AddAndObservePlotSeriesNodeID(low.GetID())
     for key, report in reports.items():
         scored = [(float(s.index), s.dice, s.low, s.high) for s in report.slices if s.dice is not None]
         table = _series_table(segmentation_node, key, ("Slice", "Dice", "Low", "High"), scored)
@@ -53,6 +61,32 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     chart.SetXAxisRangeAuto(False)
     chart.SetXAxisRange(-0.5, last + 0.5)
     return chart
+
+
+def slice_of_point(series_node: Any, row: int) -> tuple[str, int] | None:
+    """Segment identifier and slice index of a point of a chart's series; ``None`` for the threshold's line.
+
+    The marks of low slices have an empty identifier: they are of any segment.
+    """
+    table_node = series_node.GetTableNode()
+    key = table_node.GetAttribute(KEY) if table_node is not None else None
+    if key is None or key == _THRESHOLD or not 0 <= row < table_node.GetTable().GetNumberOfRows():
+        return None
+    index = round(table_node.GetTable().GetValueByName(row, "Slice").ToDouble())
+    return ("" if key == _LOW else key, index)
+
+
+def _low_table(segmentation_node: Any, reports: Mapping[str, QualityReport], threshold: float) -> Any:
+    """Marks along the axis, at the slices that are low or missing in any segment."""
+    slices = sorted(
+        {
+            score.index
+            for report in reports.values()
+            for score in report.slices
+            if score.status is Status.GAP or (score.dice is not None and score.dice < threshold)
+        }
+    )
+    return _series_table(segmentation_node, _LOW, ("Slice", "Dice"), [(float(index), 0.0) for index in slices])
 
 
 def _series(owner: Any, key: str, name: str, table: Any, column: str) -> Any:

@@ -11,16 +11,17 @@ DIFFERENCE = "SegQualityQC.Difference"
 SURFACE = "SegQualityQC.Surface"
 SERIES = "SegQualityQC.Series"
 SERIES_TABLE = "SegQualityQC.SeriesTable"
-ROLES = (TABLE, CHART, OVERLAY, DIFFERENCE, SURFACE, SERIES, SERIES_TABLE)
+ORIGINAL = "SegQualityQC.Original"
+ROLES = (TABLE, CHART, OVERLAY, DIFFERENCE, SURFACE, SERIES, SERIES_TABLE, ORIGINAL)
 
-_KEY = "SegQualityQC.Key"
+KEY = "SegQualityQC.Key"
 
 
 def existing_node(owner: Any, role: str, key: str = "") -> Any | None:
     """The node that the owner references with this role, and this key among several; ``None`` if there is none."""
     for n in range(owner.GetNumberOfNodeReferences(role)):
         node = owner.GetNthNodeReference(role, n)
-        if node is not None and (node.GetAttribute(_KEY) or "") == key:
+        if node is not None and (node.GetAttribute(KEY) or "") == key:
             return node
     return None
 
@@ -31,7 +32,7 @@ def node_for(owner: Any, role: str, class_name: str, name: str, key: str = "") -
     if node is None:
         node = owner.GetScene().AddNewNodeByClass(class_name, name)
         if key:
-            node.SetAttribute(_KEY, key)
+            node.SetAttribute(KEY, key)
         owner.AddNodeReferenceID(role, node.GetID())
     return node
 
@@ -40,7 +41,7 @@ def remove_nodes(owner: Any, role: str, keep: set[str] | None = None) -> None:
     """Remove the nodes of a role from the scene, except those with a key to keep."""
     nodes = [owner.GetNthNodeReference(role, n) for n in range(owner.GetNumberOfNodeReferences(role))]
     for node in nodes:
-        if node is not None and (node.GetAttribute(_KEY) or "") not in (keep or set()):
+        if node is not None and (node.GetAttribute(KEY) or "") not in (keep or set()):
             for n in reversed(range(owner.GetNumberOfNodeReferences(role))):
                 if owner.GetNthNodeReferenceID(role, n) == node.GetID():
                     owner.RemoveNthNodeReferenceID(role, n)

@@ -1,23 +1,87 @@
-"""Reports in a table node that is saved with the scene, and reports from such a table."""
+"""Results in a table node that is saved with the scene, and results from such a table."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import vtk
 
-from ..errors import ReportError
+from ..errors import InputError, ReportError
 from ..report import QualityReport
 from .cases import ijk_to_world
 from .references import TABLE, existing_node, node_for
+from .reviews import Reviews
 
-COLUMNS = ("Segment", "Slice", "Position [mm]", "Status", "Predicted Dice", "Low", "High", "Flags")
+COLUMNS = (
+    "Segment",
+    "Slice",
+    "Position [mm]",
+    "Status",
+    "Predicted Dice",
+    "Low",
+    "High",
+    "Flags",
+    "Before",
+    "Decision",
+    "Comment",
+    "Reviewer",
+    "Reviewed",
+)
 
 _REPORTS = "SegQualityQC.Reports"
+_BEFORE = "SegQualityQC.Before"
+_CHECKSUMS = "SegQualityQC.Checksums"
+_REVIEWS = "SegQualityQC.Reviews"
 _VOLUME = "SegQualityQC.Volume"
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that is known of a segmentation, by segment identifier.
+
+    Attributes:
+        reports: The reports as they are now.
+        checksums: One number a slice that tells whether its mask is still the one that was scored.
+        before: Predicted Dice, by slice index, before the first edit since the assessment.
+        reviews: What reviewers decided.
+    """
+
+    reports: Mapping[str, QualityReport]
+    checksums: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    before: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    reviews: Reviews = field(default_factory=Reviews)
+
+    def edited(
+        self,
+        reports: Mapping[str, QualityReport],
+        checksums: Mapping[str, Sequence[int]],
+        changed: Mapping[str, Iterable[int]],
+    ) -> Results:
+        """The results after edits: reports scored anew, the scores before the edits, and decisions that still hold.
+
+        Args:
+            reports: Reports after the edits; those of removed segments are gone.
+            checksums: Checksums after the edits.
+            changed: Slices whose mask changed, by segment identifier.
+        """
+        before = {key: dict(self.before.get(key, {})) for key in reports}
+        reviews = self.reviews
+        for key in reports:
+            for index in changed.get(key, ()):
+                old, new = self.reports[key].slice(index).dice, reports[key].slice(index).dice
+                first = before[key].setdefault(index, 0.0 if old is None else old)
+                if new is not None and abs(new - first) < 1e-6:  # undone
+                    del before[key][index]
+                review = reviews.of(key, index)
+                if review is not None and review.decision != "flagged":  # what was signed is no longer there
+                    reviews = reviews.with_slice(key, index, None)
+        slices = {key: entries for key, entries in reviews.slices.items() if key in reports}
+        case = reviews.case if not any(changed.values()) else None
+        return replace(self, reports=reports, checksums=checksums, before=before, reviews=Reviews(slices, case))
 
 
 def slice_positions(volume_node: Any, axis: str) -> np.ndarray:
@@ -41,62 +105,107 @@ def position_along_normal(volume_node: Any, axis: str) -> np.ndarray:
     return slice_positions(volume_node, axis) @ normal
 
 
-def write_table(segmentation_node: Any, volume_node: Any, reports: Mapping[str, QualityReport]) -> Any:
-    """Write the reports of a segmentation (by segment identifier) into its table node; the same node each time.
+def write_results(segmentation_node: Any, volume_node: Any, results: Results) -> Any:
+    """Write the results of a segmentation into its table node; the same node each time.
 
     Returns:
         The vtkMRMLTableNode, referenced from the segmentation node.
     """
     node = node_for(segmentation_node, TABLE, "vtkMRMLTableNode", f"{segmentation_node.GetName()} quality")
-    table = vtk.vtkTable()
-    for name in COLUMNS:
-        column = vtk.vtkStringArray()
-        column.SetName(name)
-        table.AddColumn(column)
-    for report in reports.values():
+    columns: list[list[str]] = [[] for _ in COLUMNS]
+    for key, report in results.reports.items():
         positions = position_along_normal(volume_node, report.case.axis)
+        before = results.before.get(key, {})
         for score in report.slices:
-            numbers = ["" if value is None else f"{value:.3f}" for value in (score.dice, score.low, score.high)]
-            cells = [
+            review = results.reviews.of(key, score.index)
+            cells = (
                 report.case.segment,
                 str(score.index),
                 f"{positions[score.index]:.2f}",
                 score.status.value,
-                *numbers,
+                *("" if value is None else f"{value:.3f}" for value in (score.dice, score.low, score.high)),
                 " ".join(score.flags),
-            ]
-            for column, cell in enumerate(cells):
-                table.GetColumn(column).InsertNextValue(cell)
-    node.SetAndObserveTable(table)
+                f"{before[score.index]:.3f}" if score.index in before else "",
+                *(("", "", "", "") if review is None else _review_cells(review)),
+            )
+            for column, cell in zip(columns, cells, strict=True):
+                column.append(cell)
     node.SetLocked(True)
-    model = next(iter(reports.values()), None)
-    if model is not None:
-        node.SetAttribute("SegQualityQC.Model", ", ".join(sorted({r.model.name for r in reports.values()})))
-        node.SetAttribute("SegQualityQC.ModelVersion", ", ".join(sorted({r.model.version for r in reports.values()})))
-        node.SetAttribute("SegQualityQC.ModelSHA256", ", ".join(sorted({r.model.sha256 for r in reports.values()})))
-        node.SetAttribute("SegQualityQC.Created", max(r.provenance.created for r in reports.values()))
-    node.SetAttribute(_REPORTS, json.dumps({key: report.to_dict() for key, report in reports.items()}))
-    node.SetNodeReferenceID(_VOLUME, volume_node.GetID())
+    modified = node.StartModify()
+    node.SetAndObserveTable(_vtk_table(columns))
+    models = [report.model for report in results.reports.values()]
+    for name, values in (
+        ("Model", {model.name for model in models}),
+        ("ModelVersion", {model.version for model in models}),
+        ("ModelSHA256", {model.sha256 for model in models}),
+    ):
+        node.SetAttribute(f"SegQualityQC.{name}", ", ".join(sorted(values)))
+    created = max((report.provenance.created for report in results.reports.values()), default="")
+    node.SetAttribute("SegQualityQC.Created", created)
+    node.SetAttribute(_REPORTS, json.dumps({key: report.to_dict() for key, report in results.reports.items()}))
+    node.SetAttribute(_CHECKSUMS, json.dumps({key: list(sums) for key, sums in results.checksums.items()}))
+    node.SetAttribute(_BEFORE, json.dumps(results.before))
+    node.SetAttribute(_REVIEWS, json.dumps(results.reviews.to_dict()))
+    if node.GetNodeReference(_VOLUME) is not volume_node:
+        node.SetNodeReferenceID(_VOLUME, volume_node.GetID())
+    node.EndModify(modified)
     return node
 
 
-def read_reports(segmentation_node: Any) -> dict[str, QualityReport]:
-    """The reports that a segmentation's table node keeps, by segment identifier; empty where there is none.
+def _review_cells(review: Any) -> tuple[str, str, str, str]:
+    return (review.decision, review.comment, review.reviewer, review.time)
+
+
+def _vtk_table(columns: list[list[str]]) -> Any:
+    table = vtk.vtkTable()
+    for name, cells in zip(COLUMNS, columns, strict=True):
+        column = vtk.vtkStringArray()
+        column.SetName(name)
+        column.SetNumberOfValues(len(cells))
+        for row, cell in enumerate(cells):
+            column.SetValue(row, cell)
+        table.AddColumn(column)
+    return table
+
+
+def read_results(segmentation_node: Any) -> Results:
+    """The results that a segmentation's table node keeps; without reports where there is none.
 
     Raises:
         ReportError: The table was changed by hand and is no longer readable.
     """
     node = existing_node(segmentation_node, TABLE)
     if node is None or not node.GetAttribute(_REPORTS):
-        return {}
-    text = node.GetAttribute(_REPORTS)
+        return Results({})
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        reports, checksums, before, reviews = (
+            json.loads(node.GetAttribute(key) or "{}") for key in (_REPORTS, _CHECKSUMS, _BEFORE, _REVIEWS)
+        )
+        return Results(
+            {str(key): QualityReport.from_dict(entry) for key, entry in reports.items()},
+            {str(key): [int(value) for value in sums] for key, sums in checksums.items()},
+            {str(key): {int(index): float(dice) for index, dice in entries.items()} for key, entries in before.items()},
+            Reviews.from_dict(reviews) if reviews else Reviews(),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
         raise ReportError(f"The results in the table {node.GetName()} are damaged: assess again.") from error
-    if not isinstance(content, dict):
-        raise ReportError(f"The results in the table {node.GetName()} are damaged: assess again.")
-    return {str(key): QualityReport.from_dict(entry) for key, entry in content.items()}
+
+
+def write_reviews(segmentation_node: Any, reviews: Reviews) -> None:
+    """Keep decisions with the results of a segmentation.
+
+    Raises:
+        InputError: It has no results, or their volume is gone.
+    """
+    volume_node = assessed_volume(segmentation_node)
+    if volume_node is None:
+        raise InputError("The volume of these results is no longer in the scene: choose one and assess again.")
+    write_results(segmentation_node, volume_node, replace(read_results(segmentation_node), reviews=reviews))
+
+
+def read_reports(segmentation_node: Any) -> Mapping[str, QualityReport]:
+    """The reports of :func:`read_results`."""
+    return read_results(segmentation_node).reports
 
 
 def assessed_volume(segmentation_node: Any) -> Any | None:

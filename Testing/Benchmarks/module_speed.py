@@ -20,7 +20,7 @@ def main() -> None:
         begun = time.perf_counter()
         panel.ui.assessButton.click()
         clicked = time.perf_counter() - begun
-        longest.append(max(clicked, process_events(lambda: panel._steps is None)))
+        longest.append(max(clicked, process_events(lambda: panel.steps.running is False)))
         totals.append(time.perf_counter() - begun)
     print(f"first run: {totals[0]:.2f} s, longest step {1000 * longest[0]:.0f} ms (loads torch and the networks)")
     print(f"warm, {RUNS} runs: longest total {max(totals[1:]):.2f} s, longest step {1000 * max(longest[1:]):.0f} ms")

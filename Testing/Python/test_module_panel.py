@@ -22,7 +22,7 @@ def panel(module):
 
 
 def finished(panel):
-    return lambda: panel._steps is None
+    return lambda: panel.steps.running is False
 
 
 def test_with_one_volume_and_one_segmentation_assess_is_enabled_at_once(panel):

@@ -42,7 +42,7 @@ def test_an_assessment_writes_table_chart_overlay_and_surface(loaded):
     assert table.GetAttribute("SegQualityQC.ModelSHA256") == report.model.sha256
     assert assessed_volume(segmentation) is volume
     chart = existing_node(segmentation, CHART)
-    assert chart.GetNumberOfPlotSeriesNodes() == 4  # threshold, predicted Dice, low, high
+    assert chart.GetNumberOfPlotSeriesNodes() == 5  # threshold, low slices, Dice, its interval's ends
     overlay = existing_node(segmentation, OVERLAY)
     values = vtk_to_numpy(overlay.GetImageData().GetPointData().GetScalars()).reshape(10, -1)
     for score in report.slices:

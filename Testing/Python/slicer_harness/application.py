@@ -7,6 +7,7 @@ module.
 import importlib.util
 import os
 import sys
+import tempfile
 import types
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +18,12 @@ import slicer
 import slicer.util
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-from .parameters import parameterNodeWrapper
+from . import slicer_python
+from .parameters import WithinRange, parameterNodeWrapper
 from .scenes import new_scene
-from .widgets import WIDGETS, childWidgetVariables
+from .segment_editor import qMRMLSegmentEditorWidget
+from .views import LayoutManager
+from .widgets import WIDGETS, QShortcut, childWidgetVariables
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -102,10 +106,23 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     qt = _module("qt")
     for source in (QtCore, QtGui, QtWidgets):
         qt.__dict__.update({name: getattr(source, name) for name in dir(source) if name.startswith("Q")})
-    settings = QtCore.QSettings("SegQualityQC-test", "harness")
-    slicer.app = types.SimpleNamespace(userSettings=lambda: settings, connect=lambda *args: None, qt=application)
-    slicer.modules = types.SimpleNamespace()
+    qt.QShortcut = QShortcut
+    folder = Path(tempfile.mkdtemp(prefix="segquality-settings-"))
+    settings = QtCore.QSettings(str(folder / "Slicer.ini"), QtCore.QSettings.IniFormat)
     slicer.mrmlScene = new_scene()
+    layout = LayoutManager([_view_node(slicer.mrmlScene, name) for name in ("Red", "Green", "Yellow")])
+    window = QtWidgets.QMainWindow()
+    slicer.app = types.SimpleNamespace(
+        userSettings=lambda: settings,
+        slicerUserSettingsFilePath=str(folder / "Slicer.ini"),
+        layoutManager=lambda: layout,
+        moduleManager=lambda: types.SimpleNamespace(connect=lambda *args: None),
+        connect=lambda *args: None,
+        qt=application,
+    )
+    slicer.modules = types.SimpleNamespace()
+    slicer.qMRMLSegmentEditorWidget = qMRMLSegmentEditorWidget
+    slicer.util.mainWindow = lambda: window
     slicer.errors = []
     slicer.util.loadUI = _load_ui
     slicer.util.childWidgetVariables = childWidgetVariables
@@ -113,7 +130,7 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     slicer.util.tryWithErrorDisplay = _try_with_error_display
     slicer.util.VTKObservationMixin = VTKObservationMixin
     _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)
-    _module("slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper)
+    _module("slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper, WithinRange=WithinRange)
     _module(
         "slicer.ScriptedLoadableModule",
         ScriptedLoadableModule=ScriptedLoadableModule,
@@ -121,11 +138,26 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
         ScriptedLoadableModuleLogic=ScriptedLoadableModuleLogic,
         ScriptedLoadableModuleTest=unittest.TestCase,
     )
+    if os.environ.get("SLICER_PYTHON"):
+        slicer_python.install(os.environ["SLICER_PYTHON"])
     spec = importlib.util.spec_from_file_location("SegQualityQC", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules["SegQualityQC"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _view_node(scene, name):
+    """The node of a slice view; Slicer keeps them, as singletons, when a scene is closed."""
+    node = slicer.vtkMRMLSliceNode()
+    node.SetName(name)
+    node.SetLayoutName(name)
+    node.SetSingletonTag(name)
+    composite = slicer.vtkMRMLSliceCompositeNode()
+    composite.SetLayoutName(name)
+    composite.SetSingletonTag(name)
+    scene.AddNode(composite)
+    return scene.AddNode(node)
 
 
 def open_panel(module):

@@ -1,14 +1,20 @@
 """Stand-in for slicer.parameterNodeWrapper: typed attributes kept in the node, bound to widgets by name."""
 
-from typing import get_type_hints
+from typing import NamedTuple, get_type_hints
 
 from PySide6 import QtWidgets
 
-from .widgets import CheckBoxBinding
+from .widgets import CheckBoxBinding, ctkSliderWidget
+
+
+class WithinRange(NamedTuple):
+    minimum: float
+    maximum: float
 
 
 def parameterNodeWrapper(cls):
     kinds = get_type_hints(cls)
+    annotated = get_type_hints(cls, include_extras=True)
 
     class Wrapped:
         def __init__(self, node):
@@ -41,9 +47,11 @@ def parameterNodeWrapper(cls):
                     if widget.bound_value() != getattr(self, name):
                         widget.show_value(getattr(self, name))
 
-            for widget in ui.widgets:
+            for widget in ui.__dict__.values():
                 name = widget.property("SlicerParameterName")
                 if name:
+                    if isinstance(widget, ctkSliderWidget) and not hasattr(annotated[name], "__metadata__"):
+                        raise RuntimeError("ctkSliderWidget is bound to an unbounded number")  # as the real one does
                     widget = CheckBoxBinding(widget) if isinstance(widget, QtWidgets.QCheckBox) else widget
                     self.gui.append((widget, name))
                     widget.bind(lambda value, name=name: setattr(self, name, value))

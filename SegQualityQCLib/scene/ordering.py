@@ -1,0 +1,41 @@
+"""The order of the table: slices of all segments, worst first or as suggested."""
+
+from __future__ import annotations
+
+from ..report import urgency
+from ..suggesting import expected_gain
+from .reviews import low_slices
+from .tables import Results
+
+
+def ordered_slices(results: Results, order: str, threshold: float) -> list[tuple[str, int]]:
+    """(Segment identifier, slice index) of all slices.
+
+    Args:
+        results: The results.
+        order: ``worst``: by status and predicted Dice; ``suggested``: slices that nobody has reviewed, by the expected
+            gain of correcting them, then the others as in ``worst``.
+        threshold: Dice below which a slice needs correcting.
+    """
+
+    def worst(row: tuple[str, int]) -> tuple[int, float, int]:
+        return urgency(results.reports[row[0]].slice(row[1]))
+
+    def suggested(row: tuple[str, int]) -> tuple[float, tuple[int, float, int]]:
+        report = results.reports[row[0]]
+        reviewed = results.reviews.of(*row) is not None
+        gain = 0.0 if reviewed else expected_gain(report, report.slice(row[1]), threshold)
+        return (-gain, worst(row))
+
+    rows = [(key, score.index) for key, report in results.reports.items() for score in report.slices]
+    return sorted(rows, key=suggested if order == "suggested" else worst)
+
+
+def low_unreviewed(results: Results, threshold: float) -> set[tuple[str, int]]:
+    """The slices that are missing or below the threshold, now or before they were edited, and not reviewed."""
+    return {
+        (key, index)
+        for key, report in results.reports.items()
+        for index in low_slices(report, results.before.get(key, {}), threshold)
+        if results.reviews.of(key, index) is None
+    }

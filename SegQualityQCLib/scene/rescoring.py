@@ -1,0 +1,104 @@
+"""Scoring again the slices of an assessed segmentation that were edited, by whatever tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..case import Case
+from ..errors import InputError
+from ..report import QualityReport
+from .assessment import EstimatorCache, Progress
+from .cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
+from .overlays import update_overlay, write_surfaces
+from .plots import write_chart
+from .tables import assessed_volume, read_results, write_results
+
+
+@dataclass
+class EditedCases:
+    """Cases of assessed segments as they are drawn now: the volume is read once, the masks each time."""
+
+    _volumes: dict[tuple, Case] = field(default_factory=dict)
+
+    def get(self, volume_node: Any, segmentation_node: Any, segment_id: str, axis: str) -> Case:
+        """The case of a segment; its mask may be empty."""
+        geometry = ijk_to_world(volume_node).tobytes()
+        key = (volume_node.GetID(), id(volume_node), volume_node.GetImageData().GetMTime(), geometry, axis)
+        if key not in self._volumes:
+            self._volumes.clear()  # one volume is corrected at a time
+            self._volumes[key] = unmarked_case(volume_node, axis)
+        return edited_case(self._volumes[key], segmentation_node, segment_id)
+
+
+def iter_rescore(
+    segmentation_node: Any,
+    estimators: EstimatorCache,
+    edited: EditedCases,
+    *,
+    threshold: float,
+    model_folders: tuple[str, ...] = (),
+    batch_size: int = 4,
+) -> Iterator[Progress]:
+    """Score the slices whose masks changed since they were scored; the scene is written once, at the end.
+
+    Segments that were removed leave the results. Nothing is yielded where nothing changed.
+
+    Args:
+        segmentation_node: An assessed segmentation.
+        estimators: The loaded models.
+        edited: The cases of earlier calls.
+        threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
+        model_folders: Further folders with bundles.
+        batch_size: Slices that go through the networks in one step.
+
+    Raises:
+        InputError: The volume or the model of the results is gone, or was changed.
+    """
+    results = read_results(segmentation_node)
+    if not results.reports:
+        return
+    volume_node = assessed_volume(segmentation_node)
+    if volume_node is None:
+        raise InputError("The volume of these results is no longer in the scene: choose one and assess again.")
+    present = segment_ids(segmentation_node)
+    reports = {key: report for key, report in results.reports.items() if key in present}
+    cases, checksums, changed = {}, {}, {}
+    for key, report in reports.items():
+        cases[key] = edited.get(volume_node, segmentation_node, key, report.case.axis)
+        checksums[key] = slice_checksums(cases[key])
+        known = results.checksums.get(key, ())
+        if len(known) != len(checksums[key]):
+            raise InputError(f"The volume {volume_node.GetName()} has other slices than when it was assessed.")
+        changed[key] = [n for n, (old, new) in enumerate(zip(known, checksums[key], strict=True)) if old != new]
+    if len(reports) == len(results.reports) and not any(changed.values()):
+        return
+    total, done = max(1, sum(map(len, changed.values()))), 0
+    for key, indices in changed.items():
+        estimator = estimators.of_model(reports[key].model, model_folders) if indices else None
+        for first in range(0, len(indices), batch_size):
+            assert estimator is not None
+            batch = indices[first : first + batch_size]
+            reports[key] = estimator.rescore(cases[key], reports[key], batch)
+            done += len(batch)
+            yield Progress(0.95 * done / total, f"Scoring {reports[key].case.segment} again: slice {done} of {total}")
+    touched = {key: indices for key, indices in changed.items() if indices}
+    _write(segmentation_node, volume_node, cases, reports, touched, threshold)
+    write_results(segmentation_node, volume_node, results.edited(reports, checksums, changed))
+    yield Progress(1.0, "", reports)
+
+
+def _write(
+    segmentation_node: Any,
+    volume_node: Any,
+    cases: dict[str, Case],
+    reports: dict[str, QualityReport],
+    changed: dict[str, list[int]],
+    threshold: float,
+) -> None:
+    if not reports:
+        return
+    update_overlay(segmentation_node, cases, reports, changed)
+    write_surfaces(segmentation_node, volume_node, cases, reports, only=changed)
+    write_chart(segmentation_node, reports, threshold)

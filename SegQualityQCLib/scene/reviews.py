@@ -1,0 +1,126 @@
+"""What reviewers decided about slices and cases, as it is kept with the results in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from ..errors import InputError, ReportError
+from ..report import QualityReport, Status
+
+DECISIONS = ("accepted", "corrected", "flagged")
+
+
+@dataclass(frozen=True)
+class Review:
+    """A reviewer's decision.
+
+    Attributes:
+        decision: ``accepted``, ``corrected`` or ``flagged``.
+        reviewer: Who decided.
+        time: When, UTC, ISO 8601.
+        comment: Why, in free words.
+    """
+
+    decision: str
+    reviewer: str
+    time: str
+    comment: str = ""
+
+    @classmethod
+    def now(cls, decision: str, reviewer: str, comment: str = "") -> Review:
+        """A decision made now.
+
+        Raises:
+            InputError: The decision is unknown, or nobody signs it.
+        """
+        if decision not in DECISIONS:
+            raise InputError(f"The decision {decision!r} is not known: use one of {', '.join(DECISIONS)}.")
+        if not reviewer.strip():
+            raise InputError("Nobody signs this decision: enter your name as the reviewer first.")
+        return cls(decision, reviewer.strip(), datetime.now(timezone.utc).isoformat(timespec="seconds"), comment)
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Review:
+        """Read a review from JSON types.
+
+        Raises:
+            ReportError: It is none.
+        """
+        try:
+            review = cls(**content)
+        except TypeError as error:
+            raise ReportError(f"A review is damaged: {error}.") from error
+        if review.decision not in DECISIONS or not all(isinstance(value, str) for value in asdict(review).values()):
+            raise ReportError("A review is damaged: assess again.")
+        return review
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """Reviews of one segmentation: of slices, by segment identifier and slice index, and of the whole case."""
+
+    slices: Mapping[str, Mapping[int, Review]] = field(default_factory=dict)
+    case: Review | None = None
+
+    def of(self, segment_id: str, index: int) -> Review | None:
+        """The review of a slice; ``None`` before there is one."""
+        return self.slices.get(segment_id, {}).get(index)
+
+    def with_slice(self, segment_id: str, index: int, review: Review | None) -> Reviews:
+        """The reviews with one more, or, given ``None``, one less."""
+        slices = {key: dict(entries) for key, entries in self.slices.items()}
+        entries = slices.setdefault(segment_id, {})
+        if review is None:
+            entries.pop(index, None)
+        else:
+            entries[index] = review
+        return Reviews(slices, self.case)
+
+    def with_case(self, review: Review | None) -> Reviews:
+        """The reviews with a decision on the whole case."""
+        return Reviews(self.slices, review)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reviews as JSON types."""
+        slices = {
+            key: {str(index): asdict(review) for index, review in entries.items()}
+            for key, entries in self.slices.items()
+        }
+        return {"slices": slices, "case": None if self.case is None else asdict(self.case)}
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Reviews:
+        """Read reviews from JSON types.
+
+        Raises:
+            ReportError: They are damaged.
+        """
+        try:
+            slices = {
+                str(key): {int(index): Review.from_dict(entry) for index, entry in entries.items()}
+                for key, entries in content["slices"].items()
+            }
+            case = content["case"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ReportError("The reviews in the scene are damaged: assess again.") from error
+        return cls(slices, None if case is None else Review.from_dict(case))
+
+
+def low_slices(report: QualityReport, before: Mapping[int, float], threshold: float) -> tuple[int, ...]:
+    """The slices that somebody should look at: gaps, and those below the threshold now or before they were edited.
+
+    Args:
+        report: The report as it is now.
+        before: Predicted Dice of edited slices before their first edit.
+        threshold: Dice below which a slice is low.
+    """
+    return tuple(
+        score.index
+        for score in report.slices
+        if score.status is Status.GAP
+        or (score.dice is not None and score.dice < threshold)
+        or before.get(score.index, 1.0) < threshold
+    )

@@ -1,0 +1,59 @@
+"""Which slice to correct first: not merely the lowest score, but what the correction is likely to bring."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from .report import QualityReport, SliceScore, Status
+
+_DICE_OF_NO_IDEA = 0.5  # where the model gives no number, for the order alone
+
+
+def expected_gain(report: QualityReport, score: SliceScore, threshold: float) -> float:
+    """Area in mm² that correcting a slice is expected to put right, with the chance that it needs correcting.
+
+    The product of what is wrong (1 - Dice), the area, and the share of the interval that lies below the threshold. A
+    gap counts as the area that its drawn neighbours suggest, surely wrong; a slice that the model gives no number for
+    counts as Dice 0.5.
+
+    Args:
+        report: The report that the score belongs to.
+        score: The slice.
+        threshold: Dice below which a slice needs correcting.
+    """
+    if score.status is Status.EMPTY:
+        return 0.0
+    if score.status is Status.GAP:
+        drawn = [(other.index, other.area_mm2) for other in report.slices if other.area_mm2 > 0]
+        indices, areas = zip(*drawn, strict=True)
+        return float(np.interp(score.index, indices, areas))
+    if score.dice is None or score.low is None or score.high is None:
+        return (1.0 - _DICE_OF_NO_IDEA) * score.area_mm2
+    return (1.0 - score.dice) * score.area_mm2 * chance_below(score, threshold)
+
+
+def chance_below(score: SliceScore, threshold: float) -> float:
+    """Share in [0, 1] of a scored slice's interval that lies below the threshold."""
+    assert score.dice is not None and score.low is not None and score.high is not None
+    if score.high <= threshold:
+        return 1.0
+    return max(0.0, (threshold - score.low) / (score.high - score.low))
+
+
+def suggested_order(report: QualityReport, threshold: float, reviewed: Collection[int] = ()) -> tuple[int, ...]:
+    """The slices that are worth a look, the largest expected gain first.
+
+    Args:
+        report: The report.
+        threshold: Dice below which a slice needs correcting.
+        reviewed: Indices of slices that were reviewed already, which are left out.
+
+    Returns:
+        Slice indices; slices whose whole interval lies above the threshold, and empty ones, are not among them.
+    """
+    gains = {
+        score.index: expected_gain(report, score, threshold) for score in report.slices if score.index not in reviewed
+    }
+    return tuple(sorted((index for index, gain in gains.items() if gain > 0), key=lambda index: (-gains[index], index)))

@@ -1,0 +1,114 @@
+"""The table of slices in the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from ..report import SliceScore
+from ..scene.reviews import low_slices
+from ..scene.slice_marks import colour_of_score
+from ..scene.tables import Results
+
+Row = tuple[str, int]
+
+
+class ResultsTable:
+    """Shows one row a slice: (segment identifier, slice index).
+
+    Args:
+        table: A QTableWidget.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.rows: list[Row] = []
+        labels = [_("Segment"), _("Slice"), _("Dice"), _("Interval"), _("Status"), _("Decision")]
+        table.setColumnCount(len(labels))
+        table.setHorizontalHeaderLabels(labels)
+        table.verticalHeader().hide()
+        table.horizontalHeader().setStretchLastSection(True)
+
+    def show(self, results: Results, rows: Sequence[Row], threshold: float) -> None:
+        """Fill the table in this order; the selected slice stays selected where it is still there."""
+        selected = self.selected
+        self.rows = list(rows)
+        self._table.setRowCount(len(self.rows))
+        for number, (key, index) in enumerate(self.rows):
+            report = results.reports[key]
+            score, before = report.slice(index), results.before.get(key, {}).get(index)
+            review = results.reviews.of(key, index)
+            low = index in low_slices(report, {}, threshold)
+            cells = (
+                report.case.segment,
+                str(index),
+                _dice_text(score, before),
+                "–" if score.dice is None else f"{score.low:.2f} – {score.high:.2f}",
+                _status_text(score, low),
+                "" if review is None else review.decision,
+            )
+            for column, text in enumerate(cells):
+                item = qt.QTableWidgetItem(text)
+                if review is not None:
+                    item.setToolTip(
+                        _("{decision} by {reviewer}, {time}. {comment}").format(
+                            decision=review.decision,
+                            reviewer=review.reviewer,
+                            time=review.time,
+                            comment=review.comment,
+                        )
+                    )
+                self._table.setItem(number, column, item)
+            if low or score.dice is not None:
+                self._table.item(number, 2).setIcon(_swatch(score))
+        self._table.resizeColumnsToContents()
+        if selected in self.rows:
+            self.select(self.rows.index(selected))
+
+    @property
+    def selected(self) -> Row | None:
+        """The selected slice."""
+        number = self._table.currentRow()
+        return self.rows[number] if 0 <= number < len(self.rows) else None
+
+    @property
+    def selected_row(self) -> int:
+        """Number of the selected row; -1 where none is."""
+        return self._table.currentRow()
+
+    def select(self, number: int) -> None:
+        """Select a row; the views stay where they are."""
+        self._table.setCurrentCell(number, 0)
+
+
+def _dice_text(score: SliceScore, before: float | None) -> str:
+    now = "–" if score.dice is None else f"{score.dice:.2f}"
+    return now if before is None else _("{before} to {now}").format(before=f"{before:.2f}", now=now)
+
+
+def _status_text(score: SliceScore, low: bool) -> str:
+    """A slice's status, flags included, in words that can be translated."""
+    names = {
+        "scored": _("scored"),
+        "empty": _("empty"),
+        "gap": _("gap"),
+        "out_of_window": _("reaches outside the window"),
+        "unfamiliar": _("unfamiliar"),
+    }
+    flags = {
+        "check": _("check: may go on here"),
+        "image": _("image unlike the training data"),
+        "too_small": _("too small"),
+    }
+    name = _("low") if low and score.dice is not None else names[score.status.value]
+    return ", ".join([name, *(flags.get(flag, flag) for flag in score.flags)])
+
+
+def _swatch(score: SliceScore) -> Any:
+    red, green, blue = (round(255 * channel) for channel in colour_of_score(score))
+    picture = qt.QPixmap(12, 12)
+    picture.fill(qt.QColor(red, green, blue))
+    return qt.QIcon(picture)

@@ -1,0 +1,66 @@
+"""Stand-in for the layout manager: three slice views and a plot view, with real nodes and real VTK renderers."""
+
+import vtk
+from PySide6 import QtCore
+
+from .widgets import connect, disconnect
+
+
+class SliceView:
+    def __init__(self):
+        self._window = vtk.vtkRenderWindow()
+        self._window.SetOffScreenRendering(True)
+        self._window.AddRenderer(vtk.vtkRenderer())
+        self.scheduled = 0
+
+    def renderWindow(self):
+        return self._window
+
+    def scheduleRender(self):
+        self.scheduled += 1
+
+
+class SliceWidget:
+    def __init__(self, node):
+        self._node, self._view = node, SliceView()
+
+    def sliceView(self):
+        return self._view
+
+    def mrmlSliceNode(self):
+        return self._node
+
+
+class PlotView(QtCore.QObject):
+    dataSelected = QtCore.Signal(object, object)
+
+    def connect(self, signal, receiver):
+        connect(self, signal, receiver)
+
+    def disconnect(self, signal, receiver):
+        disconnect(self, signal, receiver)
+
+
+class PlotWidget:
+    def __init__(self):
+        self._view = PlotView()
+
+    def plotView(self):
+        return self._view
+
+
+class LayoutManager:
+    plotViewCount = 1
+
+    def __init__(self, slice_nodes):
+        self._widgets = {node.GetLayoutName(): SliceWidget(node) for node in slice_nodes}
+        self._plot = PlotWidget()
+
+    def sliceViewNames(self):
+        return tuple(self._widgets)
+
+    def sliceWidget(self, name):
+        return self._widgets[name]
+
+    def plotWidget(self, n):
+        return self._plot

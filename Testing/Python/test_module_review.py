@@ -1,0 +1,289 @@
+"""The round of a reviewer in the panel: go to the worst slice, correct it, see the score rise, undo, sign off."""
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+from PySide6 import QtGui, QtWidgets
+from slicer_harness.application import open_panel, process_events, start
+from slicer_harness.editing import edit_slice, slice_pixels
+from slicer_harness.scenes import node_ids
+
+from SegQualityQCLib.scene.navigation import shown_slice
+from SegQualityQCLib.scene.references import CHART, ORIGINAL, OVERLAY, TABLE, existing_node
+from SegQualityQCLib.scene.tables import read_results
+
+
+@pytest.fixture
+def panel():
+    module = start()
+    module.SegQualityQCLogic().loadDemo()
+    widget = open_panel(module)
+    widget.ui.assessButton.click()
+    wait(widget)
+    widget.ui.reviewerEdit.setText("Dr A")
+    yield widget
+    widget.cleanup()
+
+
+def wait(panel, pause=0.15):
+    """Until the panel has noticed what happened and has no work left."""
+    import time
+
+    begun = time.monotonic()
+    process_events(lambda: time.monotonic() - begun > pause and not panel.steps.running)
+
+
+def segmentation(panel):
+    return panel._parameterNode.segmentation
+
+
+def results(panel):
+    return read_results(segmentation(panel))
+
+
+def select(panel, index):
+    panel.table.select(next(row for row, entry in enumerate(panel.table.rows) if entry[1] == index))
+    return panel.table.selected
+
+
+def red(panel):
+    return slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+
+
+def shown(panel):
+    return shown_slice(red(panel), panel._parameterNode.volume, "k")
+
+
+def text(panel, row, column):
+    return panel.ui.resultsTable.item(row, column).text()
+
+
+def shift_back(pixels):
+    return np.roll(pixels, -9, axis=1)
+
+
+def test_selecting_moves_no_view_but_go_and_double_click_do(panel):
+    select(panel, 7)
+    before = shown(panel)
+    select(panel, 2)
+    assert shown(panel) == before != 2
+    panel.ui.goButton.click()
+    assert shown(panel) == 2
+    panel.ui.resultsTable.cellDoubleClicked.emit([r[1] for r in panel.table.rows].index(8), 0)
+    assert shown(panel) == 8
+
+
+def test_next_and_previous_walk_along_the_table_and_next_low_skips_what_is_reviewed(panel):
+    panel.table.select(0)
+    panel.ui.nextButton.click()
+    assert shown(panel) == panel.table.rows[1][1]
+    panel.ui.previousButton.click()
+    assert shown(panel) == panel.table.rows[0][1] == 4
+    low = [index for _, index in panel.logic.lowUnreviewed(results(panel), 0.7)]
+    assert {4, 2, 7} <= set(low)
+    seen = []
+    for _ in low:
+        panel.ui.nextLowButton.click()
+        seen.append(shown(panel))
+        panel.ui.acceptButton.click()
+    assert sorted(seen) == sorted(low)
+    panel.ui.nextLowButton.click()
+    assert "No slice below the threshold is left" in panel.ui.statusLabel.text()
+
+
+def test_a_click_on_a_point_of_the_chart_goes_to_its_slice(panel):
+    chart = existing_node(segmentation(panel), CHART)
+    series = next(
+        chart.GetNthPlotSeriesNode(n)
+        for n in range(chart.GetNumberOfPlotSeriesNodes())
+        if chart.GetNthPlotSeriesNode(n).GetName() == "LV myocardium"
+    )
+    ids, rows, chosen = vtk.vtkStringArray(), vtk.vtkIdTypeArray(), vtk.vtkCollection()
+    ids.InsertNextValue(series.GetID())
+    rows.InsertNextValue(3)
+    chosen.AddItem(rows)
+    slicer.app.layoutManager().plotWidget(0).plotView().dataSelected.emit(ids, chosen)
+    assert shown(panel) == round(series.GetTableNode().GetTable().GetValueByName(3, "Slice").ToDouble())
+
+
+def test_the_view_says_what_slice_it_shows(panel):
+    select(panel, 2)
+    panel.ui.goButton.click()
+    (mark,) = [mark for _, node, mark, _ in panel.marks._marks if node is red(panel)]
+    score = results(panel).reports[panel.table.selected[0]].slice(2)
+    assert mark.text.GetVisibility() and f"slice 2: Dice {score.dice:.2f}" in mark.text.GetInput()
+    red(panel).SetSliceToRASByNTP(1, 0, 0, 0, 1, 0, 0, 0, 0, 0)
+    assert not mark.text.GetVisibility()
+
+
+def test_an_edited_slice_is_scored_again_and_only_that_one(panel):
+    key, _ = select(panel, 2)
+    before = results(panel).reports[key]
+    edit_slice(segmentation(panel), key, 2, lambda pixels: np.roll(pixels, 4, axis=0))
+    wait(panel)
+    after = results(panel).reports[key]
+    assert after.slice(2).dice != before.slice(2).dice
+    assert [s for s in after.slices if s.index != 2] == [s for s in before.slices if s.index != 2]
+    row = panel.table.rows.index((key, 2))
+    assert text(panel, row, 2) == f"{before.slice(2).dice:.2f} to {after.slice(2).dice:.2f}"
+    overlay = slicer.util.arrayFromVolume(existing_node(segmentation(panel), OVERLAY))
+    assert overlay[2].max() == pytest.approx(after.slice(2).dice)
+    assert panel.table.selected == (key, 2)
+
+
+def test_undo_takes_the_score_back_too(panel):
+    key, _ = select(panel, 6)
+    before = results(panel)
+    panel.ui.correctButton.setCollapsed(False)
+    panel.correction.save_state_for_undo()
+    edit_slice(segmentation(panel), key, 6, lambda pixels: pixels * 0)
+    wait(panel)
+    assert results(panel).reports[key].slice(6).status.value == "gap"
+    panel.correction.editor.undo()
+    wait(panel)
+    assert results(panel).reports[key].slices == before.reports[key].slices
+    assert results(panel).before[key] == {}
+
+
+def test_following_edits_can_be_switched_off_and_catches_up_when_switched_on(panel):
+    key, _ = select(panel, 6)
+    before = results(panel).reports[key]
+    panel.ui.followCheck.setChecked(False)
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 5, axis=0))
+    wait(panel)
+    assert results(panel).reports[key] == before
+    panel.ui.followCheck.setChecked(True)
+    wait(panel)
+    assert results(panel).reports[key].slice(6) != before.slice(6)
+
+
+def test_the_segment_editor_is_set_to_the_row_and_stops_when_the_module_is_left(panel):
+    key, _ = select(panel, 2)
+    panel.ui.correctButton.setCollapsed(False)
+    editor = panel.correction.editor
+    assert editor.segmentationNode() is segmentation(panel)
+    assert editor.sourceVolumeNode() is panel._parameterNode.volume
+    assert editor.currentSegmentID() == key
+    editor.setActiveEffectByName("Paint")
+    panel.exit()
+    assert editor.effect is None and not editor.shortcuts and not editor.observing
+    assert slicer.util.mainWindow().findChildren(QtGui.QShortcut) == []
+    panel.enter()
+    assert len(slicer.util.mainWindow().findChildren(QtGui.QShortcut)) == 6
+
+
+def test_restoring_a_slice_takes_back_that_slice_alone(panel):
+    key, _ = select(panel, 6)
+    node = segmentation(panel)
+    drawn = {index: slice_pixels(node, key, index) for index in range(10)}
+    for index in (2, 6):
+        edit_slice(node, key, index, lambda pixels: np.roll(pixels, 5, axis=0))
+    wait(panel)
+    edited = slice_pixels(node, key, 2)
+    panel.ui.restoreButton.click()
+    wait(panel)
+    assert slice_pixels(node, key, 6) == drawn[6]
+    assert slice_pixels(node, key, 2) == edited != drawn[2]
+    assert 6 not in results(panel).before[key]
+
+
+def test_compare_shows_the_outline_from_before(panel):
+    original = existing_node(segmentation(panel), ORIGINAL)
+    assert original.GetHideFromEditors() and not original.GetDisplayNode().GetVisibility()
+    panel.ui.compareCheck.setChecked(True)
+    assert original.GetDisplayNode().GetVisibility()
+
+
+def test_a_decision_needs_a_name_and_keeps_who_when_and_why(panel):
+    key, _ = select(panel, 2)
+    panel.ui.reviewerEdit.setText("")
+    panel.ui.acceptButton.click()
+    assert "enter your name" in panel.ui.statusLabel.text()
+    panel.ui.reviewerEdit.setText("Dr A")
+    panel.ui.commentEdit.setText("papillary muscle")
+    panel.ui.flagButton.click()
+    review = results(panel).reviews.of(key, 2)
+    assert (review.decision, review.reviewer, review.comment) == ("flagged", "Dr A", "papillary muscle")
+    table = existing_node(segmentation(panel), TABLE).GetTable()
+    row = [table.GetValueByName(r, "Slice").ToString() for r in range(10)].index("2")
+    assert table.GetValueByName(row, "Decision").ToString() == "flagged"
+    assert "1 of 4 low slices reviewed" in panel.ui.reviewLabel.text()
+    assert slicer.app.userSettings().value("SegQualityQC/Reviewer") == "Dr A"
+
+
+def test_an_accepted_slice_that_is_edited_is_no_longer_accepted(panel):
+    key, _ = select(panel, 6)
+    panel.ui.acceptButton.click()
+    assert results(panel).reviews.of(key, 6).decision == "accepted"
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 2, axis=0))
+    wait(panel)
+    assert results(panel).reviews.of(key, 6) is None
+
+
+def test_accepting_the_case_ends_the_copy_and_is_shown(panel):
+    panel.ui.acceptCaseButton.click()
+    assert existing_node(segmentation(panel), ORIGINAL) is None
+    assert "Case accepted by Dr A" in panel.ui.reviewLabel.text()
+    select(panel, 6)
+    panel.ui.restoreButton.click()
+    assert "no longer kept" in panel.ui.statusLabel.text()
+
+
+def test_the_suggested_order_puts_reviewed_slices_behind(panel):
+    panel.ui.orderCombo.setCurrentIndex(1)
+    first = panel.table.rows[0]
+    panel.table.select(0)
+    panel.ui.acceptButton.click()
+    assert panel.table.rows[0] != first
+
+
+def test_after_a_reload_the_panel_is_as_it_was(panel, tmp_path):
+    key, _ = select(panel, 6)
+    panel.ui.thresholdSlider.value = 0.8
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 3, axis=0))
+    wait(panel)
+    panel.ui.acceptButton.click()
+    rows = [[text(panel, row, column) for column in range(6)] for row in range(10)]
+    labels = panel.ui.summaryLabel.text(), panel.ui.reviewLabel.text()
+    scene = slicer.mrmlScene
+    assert scene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    scene.Clear(0)
+    process_events(lambda: True)
+    assert panel.ui.resultsTable.rowCount() == 0
+    import zipfile
+
+    zipfile.ZipFile(tmp_path / "scene.mrb").extractall(tmp_path)  # as Slicer does, into its cache folder
+    scene.SetURL(str(next(tmp_path.rglob("*.mrml"))))
+    assert scene.Import()
+    wait(panel)
+    assert [[text(panel, row, column) for column in range(6)] for row in range(10)] == rows
+    assert (panel.ui.summaryLabel.text(), panel.ui.reviewLabel.text()) == labels
+    assert panel.ui.thresholdSlider.value == 0.8
+
+
+def test_a_removed_segment_leaves_the_table(panel):
+    node = segmentation(panel)
+    node.GetSegmentation().RemoveSegment(panel.table.rows[0][0])
+    wait(panel)
+    assert panel.ui.resultsTable.rowCount() == 0
+    assert slicer.errors == []
+
+
+def test_nothing_stays_behind_when_a_case_is_removed(panel):
+    from SegQualityQCLib.scene.assessment import remove_results
+
+    node = segmentation(panel)
+    remove_results(node)
+    slicer.mrmlScene.RemoveNode(node)
+    wait(panel)
+    assert not [i for i in node_ids(slicer.mrmlScene) if i.startswith(("vtkMRMLModelNode", "vtkMRMLPlotSeries"))]
+    assert panel.ui.resultsTable.rowCount() == 0 and not panel.ui.assessButton.isEnabled()
+
+
+def test_the_panel_with_all_sections_open_can_be_looked_at(panel, tmp_path):
+    panel.ui.correctButton.setCollapsed(False)
+    panel.parent.resize(470, 1150)
+    panel.table.select(1)
+    QtWidgets.QApplication.processEvents()
+    assert panel.parent.grab().save(str(tmp_path / "review.png"))
