@@ -119,34 +119,36 @@ def draw_strip(report: QualityReport, folder: Path, path: Path) -> None:
     plt.close(figure)
 
 
-def draw_views(report: QualityReport, python: Path) -> None:
+def draw_views(report: QualityReport, python: Path, folder: Path) -> None:
     """The slice view, the 3-D view and the strip of slices, by Slicer's displayable managers in another Python."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "report.json").write_text(json.dumps(report.to_dict()), encoding="utf-8")
-        script = [str(python), str(ROOT / "docs" / "render_views.py"), str(folder / "report.json"), str(folder)]
+        drawn = Path(name)
+        (drawn / "report.json").write_text(json.dumps(report.to_dict()), encoding="utf-8")
+        script = [str(python), str(ROOT / "docs" / "render_views.py"), str(drawn / "report.json"), str(drawn)]
         run = subprocess.run(script, capture_output=True, encoding="utf-8", check=False)
         if run.returncode != 0:
             raise SystemExit(f"The views could not be drawn:\n{run.stderr}")
         for picture in ("slice.png", "surface.png"):
-            shutil.copyfile(folder / picture, IMAGES / picture)
-        draw_strip(report, folder, IMAGES / "slices.png")
+            shutil.copyfile(drawn / picture, folder / picture)
+        draw_strip(report, drawn, folder / "slices.png")
 
 
 def main() -> None:
     """Make the pictures that can be made."""
     parser = argparse.ArgumentParser(description="Makes the pictures of README and docs/ anew.")
     parser.add_argument("--views-python", type=Path, help="Python of an environment with trame-slicer")
-    python = parser.parse_args().views_python
-    IMAGES.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("--into", type=Path, default=IMAGES, help="folder of the pictures")
+    arguments = parser.parse_args()
+    python, folder = arguments.views_python, arguments.into
+    folder.mkdir(parents=True, exist_ok=True)
     estimator = difference_estimator()
-    draw_method(estimator, estimator.assess(demo_case()), IMAGES / "method.png")
-    draw_panel(IMAGES / "panel.png")
+    draw_method(estimator, estimator.assess(demo_case()), folder / "method.png")
+    draw_panel(folder / "panel.png")
     if python is not None:
         bundle, _ = bundle_for_segment(demo_case().segment, None)  # what panel and command use
-        draw_views(load_estimator(bundle, "cpu").assess(demo_case()), python)
-    for path in sorted(IMAGES.glob("*.png")):
-        print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1000} kB")
+        draw_views(load_estimator(bundle, "cpu").assess(demo_case()), python, folder)
+    for path in sorted(folder.glob("*.png")):
+        print(f"{path.name}: {path.stat().st_size // 1000} kB")
 
 
 if __name__ == "__main__":

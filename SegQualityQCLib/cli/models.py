@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..bundle import ModelBundle, available_bundles, default_bundle
 from ..errors import BundleError
@@ -24,7 +24,8 @@ def list_models(context: typer.Context) -> None:
         return
     with one_sentence_on_bad_input():
         default = default_bundle()
-        table = Table("Model", "Version", "Structure", "Test MAE", "Licence")
+        # Names are given to --model: in a narrow terminal the other columns give way.
+        table = Table(Column("Model", no_wrap=True), "Version", "Structure", "Test MAE", "Licence")
         for folder in available_bundles():
             bundle = ModelBundle.load(folder)
             mae = bundle.quality.get("evaluation", {}).get("mae")

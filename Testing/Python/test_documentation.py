@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 
@@ -21,18 +20,6 @@ def test_the_documentation_builds_without_a_warning(repository, tmp_path):
     assert (tmp_path / "site" / "reference" / "index.html").is_file()
 
 
-def test_readme_names_every_option_of_assess(repository):
-    run = subprocess.run(
-        [sys.executable, "-c", "from SegQualityQCLib.cli.main import app; app()", "assess", "--help"],
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    options = set(re.findall(r"--[a-z-]+", run.stdout)) - {"--help"}
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    assert options and not {option for option in options if option not in readme}
-
-
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md") + tuple(
     f"docs/{name}.md"
     for name in ("index", "architecture", "train-a-model", "tutorial-clinicians", "tutorial-annotators")
@@ -45,37 +32,6 @@ def test_files_that_a_page_names_are_there(repository, page):
     named = re.findall(r"\]\(([^)#:\s]+)\)", text) + re.findall(r"`(training/[\w./-]+|Testing/[\w./-]+)`", text)
     missing = [name for name in named if not ((repository / page).parent / name).exists()]
     assert not [name for name in missing if not (repository / name).exists()]
-
-
-@pytest.fixture(scope="module")
-def sample(repository, tmp_path_factory):
-    """A folder where the first command of README was given."""
-    folder = tmp_path_factory.mktemp("reader")
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    for line in re.findall(r"^    (segquality .+)$", readme, re.MULTILINE):
-        program = [sys.executable, "-c", "from SegQualityQCLib.cli.main import app; app()", *shlex.split(line)[1:]]
-        run = subprocess.run(program, cwd=folder, capture_output=True, encoding="utf-8", check=False)
-        assert run.returncode == 0, f"{line}: {run.stderr}"
-    return folder
-
-
-def test_the_commands_of_readme_work_as_written(sample):
-    assert (sample / "sample" / "image.nii.gz").is_file()
-
-
-def test_the_python_lines_of_readme_work_as_written(repository, sample):
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert len(code.splitlines()) <= 10
-    run = subprocess.run([sys.executable, "-c", code], cwd=sample, capture_output=True, encoding="utf-8", check=False)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("LV myocardium VolumeScore")
-
-
-def test_the_figures_of_readme_are_those_of_the_results(repository):
-    check = [sys.executable, str(repository / "docs" / "update_readme.py"), "--check"]
-    run = subprocess.run(check, capture_output=True, encoding="utf-8", check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -111,3 +67,11 @@ def test_every_picture_of_a_page_is_there_and_small(repository):
     made = set((repository / "docs" / "images").glob("*.png"))
     assert shown == {path.resolve() for path in made}
     assert max(path.stat().st_size for path in made) < 250_000
+
+
+def test_panel_and_figure_of_the_method_can_be_made_anew(repository, tmp_path):
+    script = [sys.executable, str(repository / "docs" / "make_pictures.py"), "--into", str(tmp_path)]
+    run = subprocess.run(script, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 0, run.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"panel.png", "method.png"}
+    assert min(path.stat().st_size for path in tmp_path.iterdir()) > 20_000
