@@ -120,6 +120,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from SegQualityQCLib.widgets.shortcuts import Shortcuts
         from SegQualityQCLib.widgets.slice_view_marks import SliceViewMarks, layout_manager
         from SegQualityQCLib.widgets.steps import Steps
+        from SegQualityQCLib.widgets.worklist_section import WorklistSection
 
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(str(resources_folder() / "UI" / "SegQualityQC.ui"))
@@ -130,6 +131,13 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.table = ResultsTable(self.ui.resultsTable)
         self.review = ReviewSection(self.ui, self.onReviewSlice, self.onReviewCase)
         self.correction = CorrectionSection(self.ui.editorFrame)
+        self.worklist = WorklistSection(
+            self.ui,
+            self._runShowingErrors,
+            self.onCaseOpened,
+            lambda: self._parameterNode.threshold,
+            lambda: self.review.reviewer,
+        )
         self.marks = SliceViewMarks(layout_manager())
         self.steps = Steps(self.onProgress, self.onStepsFailed, self.onStepsEnd)
         self.shortcuts = Shortcuts(
@@ -201,6 +209,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self.steps.stop()
         self.correction.release()
+        self._runShowingErrors(self.worklist.leave)
         self._setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -353,6 +362,26 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             yield
         except SegQualityError as error:
             self.ui.statusLabel.setText(str(error))
+
+    def _runShowingErrors(self, function):
+        with self._errorsInPanel():
+            function()
+
+    def onCaseOpened(self, case, volumeNode, segmentationNode):
+        """Show the case that the worklist opened: with its stored scores, else ready to be assessed."""
+        from SegQualityQCLib.scene.worklist_cases import chosen_segments
+
+        parameters = self._parameterNode
+        chosen = chosen_segments(segmentationNode, case)
+        off = [key for key in self.logic.segmentIds(segmentationNode) if key not in chosen]
+        wasModifying = parameters.StartModify()
+        parameters.segmentation, parameters.volume = segmentationNode, volumeNode
+        parameters.deselected = "\n".join(off)
+        parameters.EndModify(wasModifying)
+        self.logic.showVolume(volumeNode)
+        self.onParameters()
+        if not self._results.reports and self.logic.torchInstalled():
+            self.onAssess()
 
     # Assessing
 
@@ -553,7 +582,10 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onReviewCase(self, decision):
         if self._parameterNode is not None and self._parameterNode.segmentation is not None:
             with self._errorsInPanel():
-                self.logic.reviewCase(self._parameterNode.segmentation, self.review.review(decision))
+                review = self.review.review(decision)
+                self.logic.reviewCase(self._parameterNode.segmentation, review)
+                if self.worklist.case is not None:
+                    self.worklist.decide(decision, review.comment)
             self.onParameters()
 
 
@@ -742,6 +774,12 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
         show_overlay(segmentationNode, overlay)
         show_surfaces(segmentationNode, surface)
+
+    def showVolume(self, volumeNode):
+        """Show a volume in all slice views."""
+        from SegQualityQCLib.scene.views import show_volume
+
+        show_volume(volumeNode)
 
     def toggleOutlines(self, segmentationNode):
         """Hide the segmentation in the slice views, or show it again."""

@@ -112,7 +112,9 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
             else:
                 note = f"The model {estimator.bundle.name} makes no difference image."
     check_nodes(request)
-    yield from _iter_write(request, cases, reports, difference, note)
+    # In one step, so that a cancel finds all or none of it.
+    write_assessment(request.segmentation_node, request.volume_node, cases, reports, request.threshold, difference)
+    yield Progress(1.0, note, reports)
 
 
 def check_nodes(request: Request) -> None:
@@ -178,27 +180,39 @@ def model_fits(request: Request, segment_id: str) -> tuple[str, bool]:
     return bundle.name, fits
 
 
-def _iter_write(
-    request: Request, cases: dict[str, Case], reports: dict[str, QualityReport], difference: Any, note: str
-) -> Iterator[Progress]:
-    """Write all nodes in one step, so that a cancel finds all or none of them."""
-    segmentation, volume = request.segmentation_node, request.volume_node
-    first = existing_node(segmentation, TABLE) is None
+def write_assessment(
+    segmentation_node: Any,
+    volume_node: Any,
+    cases: dict[str, Case],
+    reports: dict[str, QualityReport],
+    threshold: float,
+    difference: Any = None,
+) -> None:
+    """Write reports, by segment identifier, with all that shows them into the scene; nothing stays after an error.
+
+    Args:
+        segmentation_node: The segmentation.
+        volume_node: The volume.
+        cases: The cases of the reports, as the segments are drawn.
+        reports: The reports.
+        threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
+        difference: The difference image, where there is one.
+    """
+    first = existing_node(segmentation_node, TABLE) is None
     checksums = {key: slice_checksums(case) for key, case in cases.items()}
-    reviews = Reviews() if first else _reviews_that_hold(segmentation, checksums)
+    reviews = Reviews() if first else _reviews_that_hold(segmentation_node, checksums)
     try:
-        write_overlay(segmentation, volume, cases, reports)
-        write_surfaces(segmentation, volume, cases, reports)
+        write_overlay(segmentation_node, volume_node, cases, reports)
+        write_surfaces(segmentation_node, volume_node, cases, reports)
         if difference is not None:
-            write_difference(segmentation, difference)
-        write_chart(segmentation, reports, request.threshold)
-        keep_original(segmentation)
-        write_results(segmentation, volume, Results(reports, checksums, reviews=reviews))
+            write_difference(segmentation_node, difference)
+        write_chart(segmentation_node, reports, threshold)
+        keep_original(segmentation_node)
+        write_results(segmentation_node, volume_node, Results(reports, checksums, reviews=reviews))
     except Exception:
         if first:
-            remove_results(segmentation)
+            remove_results(segmentation_node)
         raise
-    yield Progress(1.0, note, reports)
 
 
 def _reviews_that_hold(segmentation_node: Any, checksums: dict[str, list[int]]) -> Reviews:

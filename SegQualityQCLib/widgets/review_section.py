@@ -40,6 +40,11 @@ class ReviewSection:
         ui.acceptCaseButton.connect("clicked(bool)", lambda checked=False: on_case("accepted"))
         ui.flagCaseButton.connect("clicked(bool)", lambda checked=False: on_case("flagged"))
 
+    @property
+    def reviewer(self) -> str:
+        """The name that is written in the panel."""
+        return self._reviewer
+
     def review(self, decision: str) -> Review:
         """The decision with the comment and the name that are written in the panel; the comment is used up.
 

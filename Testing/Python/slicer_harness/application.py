@@ -127,6 +127,8 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     slicer.util.loadUI = _load_ui
     slicer.util.childWidgetVariables = childWidgetVariables
     slicer.util.errorDisplay = lambda text, *args, **kwargs: slicer.errors.append(text)
+    slicer.answers = []  # to the questions that are asked, in their order
+    slicer.util.confirmYesNoDisplay = lambda text, *args, **kwargs: slicer.answers.pop(0)
     slicer.util.tryWithErrorDisplay = _try_with_error_display
     slicer.util.VTKObservationMixin = VTKObservationMixin
     _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)

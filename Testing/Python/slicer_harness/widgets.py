@@ -107,6 +107,16 @@ class ctkSliderWidget(QtWidgets.QWidget, Bound):
         self.value = value
 
 
+class ctkPathLineEdit(QtWidgets.QLineEdit):
+    currentPathChanged = QtCore.Signal(str)
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self.textChanged.connect(self.currentPathChanged)
+
+    currentPath = QtCore.Property(str, lambda self: self.text(), lambda self, value: self.setText(value))
+
+
 class CheckBoxBinding(Bound):
     """A check box of Qt itself, bound like the widgets above."""
 
@@ -121,7 +131,7 @@ class CheckBoxBinding(Bound):
         self.box.setChecked(value)
 
 
-WIDGETS = (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton, ctkSliderWidget)
+WIDGETS = (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton, ctkSliderWidget, ctkPathLineEdit)
 
 
 def connect(sender, signal, receiver):

@@ -1,0 +1,122 @@
+"""Cases of a worklist in the scene: loaded with their stored scores, saved as new versions, and closed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ..case import AXIS_NAMES
+from ..cohort.results import CaseResult
+from ..errors import InputError, ReportError
+from ..reading import read_image
+from ..report import QualityReport
+from ..worklist import WorklistCase
+from .assessment import remove_results, write_assessment
+from .cases import edited_case, segment_ids, unmarked_case
+from .images import add_volume
+
+
+def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, Any]:
+    """Load image, latest segmentation and, for a segmentation that was not changed since, the stored scores.
+
+    Args:
+        scene: The scene.
+        case: The case.
+        threshold: Predicted Dice below which a slice is low.
+
+    Returns:
+        The volume node and the segmentation node.
+
+    Raises:
+        InputError: A file is missing or cannot be read; the scene is left as it was.
+    """
+    image = read_image(case.image)
+    if not case.latest.is_file():
+        raise InputError(f"The segmentation {case.latest} does not exist: was it moved?")
+    segmentation_node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case.name} segmentation")
+    segmentation_node.AddDefaultStorageNode()
+    storage = segmentation_node.GetStorageNode()
+    storage.SetFileName(str(case.latest))
+    if not storage.ReadData(segmentation_node) or not segment_ids(segmentation_node):
+        scene.RemoveNode(storage)
+        scene.RemoveNode(segmentation_node)
+        raise InputError(f"The segmentation {case.latest} cannot be read: is it damaged?")
+    if not case.latest.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):
+        _name_by_label(segmentation_node)
+    segmentation_node.CreateDefaultDisplayNodes()
+    volume_node = add_volume(scene, image, case.name)
+    segmentation_node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    if case.saved is None and case.result is not None:
+        _show_stored_scores(volume_node, segmentation_node, case.result, threshold)
+    return volume_node, segmentation_node
+
+
+def chosen_segments(segmentation_node: Any, case: WorklistCase) -> list[str]:
+    """The segments that the manifest chose: that of a label or a name, else all."""
+    segmentation = segmentation_node.GetSegmentation()
+    ids = segment_ids(segmentation_node)
+    wanted = case.segment or (f"label {case.label}" if case.label is not None else None)
+    chosen = [key for key in ids if segmentation.GetSegment(key).GetName() == wanted]
+    return chosen or ids
+
+
+def save_segmentation(segmentation_node: Any, path: Path) -> None:
+    """Write a segmentation as ``.seg.nrrd``.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.WriteData(segmentation_node):
+        raise InputError(f"The segmentation cannot be written to {path.parent}: is the disk full or read-only?")
+
+
+def drawing_time(segmentation_node: Any) -> int:
+    """VTK's modification time of what is drawn: it grows with each edit, and not with a view or a colour."""
+    segmentation = segmentation_node.GetSegmentation()
+    name = segmentation.GetSourceRepresentationName()
+    parts = [segmentation.GetSegment(key).GetRepresentation(name) for key in segment_ids(segmentation_node)]
+    return max((part.GetMTime() for part in parts if part is not None), default=0)
+
+
+def close_case(scene: Any, volume_node: Any, segmentation_node: Any) -> None:
+    """Remove a case and its results from the scene."""
+    if segmentation_node is not None and segmentation_node.GetScene() is scene:
+        remove_results(segmentation_node)
+    for node in (segmentation_node, volume_node):
+        if node is None or node.GetScene() is not scene:
+            continue
+        displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
+        for part in (node, node.GetStorageNode(), *displays):
+            if part is not None and part.GetScene() is scene:
+                scene.RemoveNode(part)
+
+
+def _name_by_label(segmentation_node: Any) -> None:
+    """Call the segments of a plain labelmap as the command line does."""
+    segmentation = segmentation_node.GetSegmentation()
+    for key in segment_ids(segmentation_node):
+        segment = segmentation.GetSegment(key)
+        segment.SetName(f"label {segment.GetLabelValue()}")
+
+
+def _show_stored_scores(volume_node: Any, segmentation_node: Any, result: Path, threshold: float) -> None:
+    try:
+        stored = CaseResult.from_dict(json.loads(result.read_text(encoding="utf-8"))).reports
+    except (OSError, ValueError, ReportError):
+        return  # scored anew when the user presses Assess
+    segmentation = segmentation_node.GetSegmentation()
+    by_name = {segmentation.GetSegment(key).GetName(): key for key in segment_ids(segmentation_node)}
+    reports: dict[str, QualityReport] = {by_name[r.case.segment]: r for r in stored if r.case.segment in by_name}
+    cases = {}
+    for key, report in reports.items():
+        case = edited_case(unmarked_case(volume_node, report.case.axis), segmentation_node, key)
+        if AXIS_NAMES[case.axis] != report.case.axis or case.n_slices != report.case.slices:
+            return
+        cases[key] = case
+    if reports:
+        write_assessment(segmentation_node, volume_node, cases, reports, threshold)

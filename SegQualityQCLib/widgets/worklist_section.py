@@ -1,0 +1,217 @@
+"""The worklist in the panel: the worst case left is opened, corrected, saved as a new version and decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import InputError
+from ..scene.worklist_cases import close_case, drawing_time, load_case, save_segmentation
+from ..worklist import ReviewStatus, Worklist, WorklistCase
+
+_KEEP_ALIVE_MS = 60_000
+
+
+class WorklistSection:
+    """The list of cases and the case that is open.
+
+    Args:
+        ui: The panel's widgets.
+        run: Runs a function; shows in the panel what the library says of wrong input.
+        on_opened: Gets the case, its volume node and its segmentation node.
+        threshold: Gives the threshold below which a slice is low.
+        reviewer: Gives the reviewer's name.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        run: Callable[[Callable[[], None]], None],
+        on_opened: Callable[[WorklistCase, Any, Any], None],
+        threshold: Callable[[], float],
+        reviewer: Callable[[], str],
+    ) -> None:
+        self._ui = ui
+        self._on_opened = on_opened
+        self._threshold = threshold
+        self._reviewer = reviewer
+        self._path = ""
+        self._worklist: Worklist | None = None
+        self._cases: list[WorklistCase] = []
+        self._case: WorklistCase | None = None
+        self._nodes: tuple[Any, Any] = (None, None)
+        labels = [_("Case"), _("Dice"), _("Interval"), _("Status"), _("Reviewer")]
+        ui.worklistTable.setColumnCount(len(labels))
+        ui.worklistTable.setHorizontalHeaderLabels(labels)
+        ui.worklistTable.verticalHeader().hide()
+        ui.worklistTable.horizontalHeader().setStretchLastSection(True)
+        ui.worklistPath.connect("currentPathChanged(QString)", self._on_path)
+        for button, action in (
+            (ui.openWorklistButton, self.open),
+            (ui.nextCaseButton, self.next),
+            (ui.openCaseButton, self.open_selected),
+            (ui.saveCaseButton, self.save),
+        ):
+            button.connect("clicked(bool)", lambda checked=False, action=action: run(action))
+        self._enable()
+
+    @property
+    def case(self) -> WorklistCase | None:
+        """The open case, while its segmentation is in the scene."""
+        segmentation = self._nodes[1]
+        return self._case if segmentation is not None and segmentation.GetScene() is not None else None
+
+    def open(self) -> None:
+        """Open the worklist of the folder or manifest that is written in the panel."""
+        if not self._path:
+            raise InputError("No worklist is chosen: choose the folder of a cohort's results, or a manifest.")
+        if not self._reviewer().strip():
+            raise InputError("Nobody signs the decisions: enter your name as the reviewer first.")
+        if self._close():
+            self._worklist = Worklist.open(self._path, self._reviewer())
+            self._keep_alive(self._worklist)
+            self.show()
+
+    def next(self) -> None:
+        """Open the worst case left."""
+        if self._worklist is None or not self._close():
+            return
+        case = self._worklist.next()
+        if case is None:
+            self.show()
+            self._ui.statusLabel.setText(_("No case is left: each one is decided or open elsewhere."))
+            return
+        self._load(case)
+
+    def open_selected(self) -> None:
+        """Open the selected case; asks before it is taken from somebody else."""
+        row = self._ui.worklistTable.currentRow()
+        if self._worklist is None or not 0 <= row < len(self._cases):
+            return
+        chosen = self._worklist.case(self._cases[row].name)
+        theirs = chosen.status is ReviewStatus.IN_PROGRESS and chosen.name != (self._case.name if self._case else None)
+        question = _("The case {case} is open at {reviewer}'s. Take it over?").format(
+            case=chosen.name, reviewer=chosen.reviewer
+        )
+        if theirs and not slicer.util.confirmYesNoDisplay(question):
+            return
+        if self._close():
+            self._load(self._worklist.open_case(chosen.name, take_over=theirs))
+
+    def save(self) -> None:
+        """Save the open case as a new version beside the original."""
+        if self._worklist is None or self._case is None:
+            return
+        segmentation = self._nodes[1]
+        saved = self._worklist.save(self._case.name, lambda path: save_segmentation(segmentation, path))
+        self._saved_at = drawing_time(segmentation)
+        self.show()
+        self._ui.statusLabel.setText(_("Saved as {name}.").format(name=saved.name))
+
+    def decide(self, decision: str, comment: str) -> None:
+        """Close the open case with a decision on it; corrections are saved first."""
+        if self._worklist is None or self.case is None or self._case is None:
+            return
+        if self._changed():
+            self.save()
+        corrected = self._worklist.case(self._case.name).saved is not None
+        status = ReviewStatus.CORRECTED if decision == "accepted" and corrected else ReviewStatus(decision)
+        self._worklist.decide(self._case.name, status, comment)
+        self._case = None
+        self.show()
+
+    def leave(self) -> None:
+        """Forget the nodes of the open case, since the scene is being closed; the case is put back."""
+        self._put_back()
+        self._nodes = (None, None)
+        self._enable()
+
+    def show(self) -> None:
+        """Show the cases as they stand."""
+        if self._worklist is None:
+            return
+        self._cases = self._worklist.cases()
+        table = self._ui.worklistTable
+        table.setRowCount(len(self._cases))
+        for row, case in enumerate(self._cases):
+            scored = case.dice is not None
+            cells = (
+                case.name,
+                f"{case.dice:.2f}" if scored else "–",
+                f"{case.low:.2f} – {case.high:.2f}" if scored else "–",
+                _status_names()[case.status],
+                case.reviewer or "",
+            )
+            for column, text in enumerate(cells):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(case.reason or case.comment)
+                table.setItem(row, column, item)
+        table.resizeColumnsToContents()
+        done = sum(case.status not in (ReviewStatus.TODO, ReviewStatus.IN_PROGRESS) for case in self._cases)
+        self._ui.worklistLabel.setText(_("{done} of {cases} cases decided.").format(done=done, cases=len(self._cases)))
+        self._enable()
+
+    def _load(self, case: WorklistCase) -> None:
+        self._case = case
+        try:
+            self._nodes = load_case(slicer.mrmlScene, case, self._threshold())
+        except Exception:
+            self._put_back()
+            self.show()
+            raise
+        self._saved_at = drawing_time(self._nodes[1])
+        self.show()
+        self._on_opened(case, *self._nodes)
+
+    def _close(self) -> bool:
+        """Close the open case after asking what to do with its changes; ``False`` if it is to stay open."""
+        if self.case is not None and self._changed():
+            question = _("The case {case} was changed. Save a new version before it is closed?").format(
+                case=self.case.name
+            )
+            if slicer.util.confirmYesNoDisplay(question):
+                self.save()
+        self._put_back()
+        close_case(slicer.mrmlScene, *self._nodes)
+        self._nodes = (None, None)
+        return True
+
+    def _put_back(self) -> None:
+        if self._worklist is not None and self._case is not None:
+            case, self._case = self._case, None
+            current = self._worklist.case(case.name)
+            if current.status is ReviewStatus.IN_PROGRESS:
+                self._worklist.release(case.name)
+
+    def _changed(self) -> bool:
+        segmentation = self._nodes[1]
+        return segmentation is not None and drawing_time(segmentation) != self._saved_at
+
+    def _enable(self) -> None:
+        opened = self._worklist is not None
+        self._ui.nextCaseButton.setEnabled(opened)
+        self._ui.openCaseButton.setEnabled(opened)
+        self._ui.saveCaseButton.setEnabled(self.case is not None)
+
+    def _on_path(self, path: str) -> None:
+        self._path = str(Path(path)) if path else ""
+
+    def _keep_alive(self, worklist: Worklist) -> None:
+        if worklist is self._worklist:
+            worklist.keep_alive()
+            qt.QTimer.singleShot(_KEEP_ALIVE_MS, lambda: self._keep_alive(worklist))
+
+
+def _status_names() -> dict[ReviewStatus, str]:
+    return {
+        ReviewStatus.TODO: _("to do"),
+        ReviewStatus.IN_PROGRESS: _("in progress"),
+        ReviewStatus.ACCEPTED: _("accepted"),
+        ReviewStatus.CORRECTED: _("corrected"),
+        ReviewStatus.FLAGGED: _("flagged"),
+    }

@@ -1,0 +1,156 @@
+"""The worklist in the panel: the worst case is opened with its scores, corrected, saved as a new version, decided."""
+
+import csv
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from slicer_harness.application import open_panel, process_events, start
+from slicer_harness.editing import edit_slice
+
+from SegQualityQCLib.case import Case
+from SegQualityQCLib.cohort.manifest import find_cases
+from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
+from SegQualityQCLib.demo import demo_images
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.worklist import ReviewStatus, Worklist
+
+
+@pytest.fixture(scope="module")
+def cohort_files(tmp_path_factory):
+    """Two cases on disk: the demo heart, and the same one with all slices shifted far off."""
+    folder = tmp_path_factory.mktemp("cohort")
+    image, labels = demo_images()
+    labels = labels > 0
+    pixels = np.roll(sitk.GetArrayFromImage(labels), 12, axis=1)
+    bad = sitk.GetImageFromArray(pixels)
+    bad.CopyInformation(labels)
+    sitk.WriteImage(image, str(folder / "image.nii.gz"))
+    sitk.WriteImage(labels, str(folder / "better.nii.gz"))
+    sitk.WriteImage(bad, str(folder / "worse.nii.gz"))
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["case", "image", "segmentation"])
+        writer.writerow(["better", "image.nii.gz", "better.nii.gz"])
+        writer.writerow(["worse", "image.nii.gz", "worse.nii.gz"])
+    reports = {
+        name: load_estimator().assess(Case.from_images(image, mask, segment="label 1"))
+        for name, mask in (("better", labels), ("worse", bad))
+    }
+    return folder, reports
+
+
+@pytest.fixture
+def cohort(cohort_files, tmp_path):
+    import shutil
+
+    source, reports = cohort_files
+    for file in source.iterdir():
+        shutil.copy(file, tmp_path)
+    cases = find_cases(tmp_path / "manifest.csv")
+    results = CohortFolder(tmp_path / "results")
+    results.create(cases)
+    for case in cases:
+        results.result_path(case.name).write_text(
+            __import__("json").dumps(CaseResult(case.name, {}, (reports[case.name],), None, 0.1).to_dict())
+        )
+    return tmp_path
+
+
+@pytest.fixture
+def panel():
+    widget = open_panel(start())
+    widget.ui.reviewerEdit.setText("Dr A")
+    yield widget
+    widget.cleanup()
+
+
+def opened(panel, folder):
+    panel.ui.worklistPath.setText(str(folder))
+    panel.ui.openWorklistButton.click()
+    assert panel.ui.statusLabel.text() == ""
+    return panel
+
+
+def settle(panel):
+    process_events(lambda: not panel.steps.running)
+
+
+def test_next_opens_the_worst_case_with_its_stored_scores(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "worse"
+    assert panel.ui.resultsTable.rowCount() == 10
+    assert panel.ui.summaryLabel.text().startswith("label 1: Dice 0.")
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetBackgroundVolumeID() == panel._parameterNode.volume.GetID()
+
+
+def test_a_manifest_without_scores_is_assessed_when_a_case_is_opened(panel, cohort):
+    opened(panel, cohort / "manifest.csv").ui.nextCaseButton.click()
+    settle(panel)
+    assert slicer.errors == []
+    assert panel.worklist.case.name == "better"
+    assert panel.ui.resultsTable.rowCount() == 10
+
+
+def test_a_corrected_case_is_saved_beside_the_original_and_decided(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    original = (cohort / "worse.nii.gz").read_bytes()
+    segmentation = panel._parameterNode.segmentation
+    key = segmentation.GetSegmentation().GetNthSegmentID(0)
+    edit_slice(segmentation, key, 6, lambda pixels: np.roll(pixels, -12, axis=0))
+    panel.ui.commentEdit.setText("shifted")
+    panel.ui.acceptCaseButton.click()
+    assert (cohort / "worse.nii.gz").read_bytes() == original
+    assert (cohort / "worse.v2.seg.nrrd").is_file()
+    case = Worklist.open(cohort / "results", "Dr B").case("worse")
+    assert (case.status, case.reviewer, case.comment) == (ReviewStatus.CORRECTED, "Dr A", "shifted")
+    assert "1 of 2 cases decided" in panel.ui.worklistLabel.text()
+    panel.ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "better"
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2  # the image and its overlay
+
+
+def test_unsaved_corrections_are_asked_for_before_the_next_case(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    segmentation = panel._parameterNode.segmentation
+    key = segmentation.GetSegmentation().GetNthSegmentID(0)
+    edit_slice(segmentation, key, 6, lambda pixels: pixels * 0)
+    slicer.answers = [True]
+    panel.ui.nextCaseButton.click()
+    assert slicer.answers == []
+    assert (cohort / "worse.v2.seg.nrrd").is_file()
+
+
+def test_two_windows_never_get_the_same_case(panel, cohort):
+    other = Worklist.open(cohort / "results", "Dr B")
+    assert other.next().name == "worse"
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "better"
+    panel.ui.worklistTable.setCurrentCell(0, 0)
+    slicer.answers = [False]
+    panel.ui.openCaseButton.click()
+    assert other.case("worse").reviewer == "Dr B"
+
+
+def test_closing_the_scene_puts_the_case_back(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    slicer.mrmlScene.Clear(0)
+    assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+
+
+def test_a_vanished_file_is_one_sentence_and_leaves_the_scene_as_it_was(panel, cohort):
+    (cohort / "worse.nii.gz").unlink()
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    assert "worse.nii.gz does not exist" in panel.ui.statusLabel.text()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+    assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+
+
+def test_the_panel_with_a_worklist_can_be_looked_at(panel, cohort, tmp_path):
+    panel.ui.worklistButton.setCollapsed(False)
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    panel.parent.resize(470, 1250)
+    process_events(lambda: True)
+    assert panel.parent.grab().save(str(tmp_path / "worklist.png"))
