@@ -31,8 +31,6 @@ from SegQualityQCLib.errors import SegQualityError
 from SegQualityQCLib.resources import resources_folder
 
 TORCH_REQUIREMENT = ">=2.2"
-# Painting fires many events; scoring begins when they pause.
-EDIT_PAUSE_MS = 50
 
 
 class SegQualityQC(ScriptedLoadableModule):
@@ -98,27 +96,30 @@ class SegQualityQCParameterNode:
 
 
 class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel. It holds no computation: the logic does it in steps, which the event loop asks for one by one."""
+    """The panel. It holds no computation: the logic does it in steps, which the event loop asks for one by one.
+
+    Its sections (SegQualityQCLib.widgets) see of it: ui, logic, parameters, results, table, steps, review, worklist,
+    listening, updating(), errorsInPanel(), refresh().
+    """
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
-        self._updating = False
-        self._listed = 0
-        self._edits = 0
+        self.parameters = None
+        self.results = None
+        self._guiTag = None
+        self._updates = 0
         self._followed = True
-        self._watched = None
-        self._results = None
 
     def setup(self):
         from SegQualityQCLib.widgets.correction_section import CorrectionSection
+        from SegQualityQCLib.widgets.edit_follower import EditFollower
+        from SegQualityQCLib.widgets.inputs_section import InputsSection
+        from SegQualityQCLib.widgets.navigation_section import NavigationSection
         from SegQualityQCLib.widgets.results_table import ResultsTable
         from SegQualityQCLib.widgets.review_section import ReviewSection
         from SegQualityQCLib.widgets.shortcuts import Shortcuts
-        from SegQualityQCLib.widgets.slice_view_marks import SliceViewMarks, layout_manager
         from SegQualityQCLib.widgets.steps import Steps
         from SegQualityQCLib.widgets.worklist_section import WorklistSection
 
@@ -128,58 +129,33 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = SegQualityQCLogic()
+        self.results = self.logic.results(None)
         self.table = ResultsTable(self.ui.resultsTable)
-        self.review = ReviewSection(self.ui, self.onReviewSlice, self.onReviewCase)
-        self.correction = CorrectionSection(self.ui.editorFrame)
-        self.worklist = WorklistSection(
-            self.ui,
-            self._runShowingErrors,
-            self.onCaseOpened,
-            lambda: self._parameterNode.threshold,
-            lambda: self.review.reviewer,
-        )
-        self.marks = SliceViewMarks(layout_manager())
         self.steps = Steps(self.onProgress, self.onStepsFailed, self.onStepsEnd)
+        self.follower = EditFollower(self.onEditsPaused)
+        self.inputs = InputsSection(self)
+        self.navigation = NavigationSection(self)
+        self.correction = CorrectionSection(self)
+        self.review = ReviewSection(self)
+        self.worklist = WorklistSection(self)
         self.shortcuts = Shortcuts(
             {
-                "Ctrl+Alt+N": self.onNext,
-                "Ctrl+Alt+P": self.onPrevious,
-                "Ctrl+Alt+L": self.onNextLow,
-                "Ctrl+Alt+A": lambda: self.onReviewSlice("accepted"),
-                "Ctrl+Alt+O": self.onToggleOverlay,
-                "Ctrl+Alt+U": self.onToggleOutline,
+                "Ctrl+Alt+N": self.navigation.next,
+                "Ctrl+Alt+P": self.navigation.previous,
+                "Ctrl+Alt+L": self.navigation.next_low,
+                "Ctrl+Alt+A": lambda: self.review.decide("accepted"),
+                "Ctrl+Alt+O": self.navigation.toggle_overlay,
+                "Ctrl+Alt+U": self.navigation.toggle_outline,
             }
         )
-        self._results = self.logic.results(None)
-        self._fillChoices()
-        ui = self.ui
-        ui.segmentsList.connect("itemChanged(QListWidgetItem*)", self.onSegmentTicked)
-        for combo, name in ((ui.modelCombo, "model"), (ui.axisCombo, "axis"), (ui.orderCombo, "order")):
-            combo.connect(
-                "currentIndexChanged(int)", lambda index, combo=combo, name=name: self.onChosen(combo, name, index)
-            )
-        for button, action in (
-            (ui.assessButton, self.onAssess),
-            (ui.installButton, self.onInstall),
-            (ui.addModelButton, self.onAddModel),
-            (ui.goButton, self.onGo),
-            (ui.nextButton, self.onNext),
-            (ui.nextLowButton, self.onNextLow),
-            (ui.previousButton, self.onPrevious),
-            (ui.chartButton, self.onShowChart),
-            (ui.restoreButton, self.onRestore),
-        ):
-            button.connect("clicked(bool)", lambda checked=False, action=action: action())
-        ui.resultsTable.connect("cellDoubleClicked(int,int)", lambda row, column: self._go(row))
-        ui.resultsTable.connect("itemSelectionChanged()", self.onSelected)
-        ui.correctButton.connect("contentsCollapsed(bool)", self.onCorrect)
-        ui.compareCheck.connect("toggled(bool)", self.onCompare)
+        self.ui.assessButton.connect("clicked(bool)", lambda checked=False: self.onAssess())
+        self.ui.resultsTable.connect("itemSelectionChanged()", self.onSelected)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
-        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAdded)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
         self.enter()
 
     def cleanup(self):
@@ -189,15 +165,13 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         self.initializeParameterNode()
         self.shortcuts.install(slicer.util.mainWindow())
-        self.marks.install()
-        self._observePlots(True)
-        self.onEdited()  # by other modules, while this one was closed
+        self.navigation.install()
+        self.follower.edited()  # by other modules, while this one was closed
 
     def exit(self):
         self.steps.stop()
         self.shortcuts.remove()
-        self.marks.remove()
-        self._observePlots(False)
+        self.navigation.remove()
         self.correction.leave()
         self._setParameterNode(None)
 
@@ -209,13 +183,13 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self.steps.stop()
         self.correction.release()
-        self._runShowingErrors(self.worklist.leave)
+        self.worklist.leave()
         self._setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
         self.initializeParameterNode()
 
-    def onNodeAdded(self, caller, event):
+    def onNodesChanged(self, caller, event):
         # A node has no data yet while it is being added, and is still there while it is being removed.
         qt.QTimer.singleShot(0, self._chooseDefaults)
 
@@ -224,98 +198,84 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._chooseDefaults()
 
     def _setParameterNode(self, parameterNode):
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameters)
-        self._parameterNode = parameterNode
-        if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameters)
-            self.onParameters()
-        else:
-            self._watch(None)
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.parameters = parameterNode
+        if parameterNode is None:
+            self.follower.watch(None)
+            return
+        self._guiTag = parameterNode.connectGui(self.ui)
+        self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.refresh()
 
     def _chooseDefaults(self):
         """With nothing chosen, take the first segmentation and its reference volume."""
-        parameters = self._parameterNode
+        parameters = self.parameters
         if parameters is None or slicer.mrmlScene.IsBatchProcessing():
             return
         if parameters.segmentation is None:
             parameters.segmentation = self.logic.defaultSegmentation()
         if parameters.volume is None:
             parameters.volume = self.logic.defaultVolume(parameters.segmentation)
-        self.onParameters()
+        self.refresh()
 
-    def _fillChoices(self):
-        self._updating = True
-        self.ui.modelCombo.clear()
-        self.ui.modelCombo.addItem(_("The one that fits each segment"), "")
-        for folder in self.logic.models():
-            self.ui.modelCombo.addItem(folder.name, str(folder))
-        if self.ui.axisCombo.findData("i") < 0:
-            self.ui.axisCombo.addItem(_("the direction of the largest spacing"), "")
-            for axis in "ijk":
-                self.ui.axisCombo.addItem(axis, axis)
-            self.ui.orderCombo.addItem(_("worst first"), "worst")
-            self.ui.orderCombo.addItem(_("suggested"), "suggested")
-        self._updating = False
+    @property
+    def listening(self):
+        """Whether a changed widget is the user's doing, and to be heeded."""
+        return self._updates == 0 and self.parameters is not None
 
-    def onParameters(self, caller=None, event=None):
-        """Show the parameters and, when the segmentation changed, its saved results."""
-        if self._updating or self._parameterNode is None:
-            return
-        self._updating = True
+    @contextmanager
+    def updating(self):
+        """While the panel itself changes its widgets."""
+        self._updates += 1
         try:
-            self._watch(self._parameterNode.segmentation)
-            self._showSegments()
-            for combo, name in (
-                (self.ui.modelCombo, "model"),
-                (self.ui.axisCombo, "axis"),
-                (self.ui.orderCombo, "order"),
-            ):
-                combo.setCurrentIndex(max(0, combo.findData(getattr(self._parameterNode, name))))
-            self._showTorch()
-            self._showResults()
+            yield
         finally:
-            self._updating = False
-        self._enableButtons()
-        if self._parameterNode.follow and not self._followed:
-            self.onEdited()  # while edits were not followed
-        self._followed = self._parameterNode.follow
+            self._updates -= 1
 
-    def _showSegments(self):
-        parameters, segmentsList = self._parameterNode, self.ui.segmentsList
-        segmentsList.clear()
-        self._listed = 0
-        if parameters.segmentation is None:
+    @contextmanager
+    def errorsInPanel(self):
+        """What the library says of a wrong input is shown in the panel; anything else is a fault and is logged."""
+        try:
+            yield
+        except SegQualityError as error:
+            self.ui.statusLabel.setText(str(error))
+
+    def onParametersModified(self, caller, event):
+        self.refresh()
+
+    def refresh(self):
+        """Show the parameters and the results that the segmentation keeps."""
+        if not self.listening:
             return
-        deselected = parameters.deselected.split("\n")
-        for segmentId, name, model, fits in self.logic.segmentModels(parameters.segmentation, parameters.model):
-            text = _("{segment} ({model})") if fits else _("{segment} ({model}: made for another structure)")
-            item = qt.QListWidgetItem(text.format(segment=name, model=model))
-            item.setData(qt.Qt.UserRole, segmentId)
-            item.setFlags(qt.Qt.ItemIsUserCheckable | qt.Qt.ItemIsEnabled)
-            item.setCheckState(qt.Qt.Unchecked if segmentId in deselected else qt.Qt.Checked)
-            segmentsList.addItem(item)
-            self._listed += 1
+        with self.updating():
+            self.follower.watch(self.parameters.segmentation)
+            self.inputs.show()
+            self._showResults()
+        self._enableButtons()
+        if self.parameters.follow and not self._followed:
+            self.follower.edited()  # while edits were not followed
+        self._followed = self.parameters.follow
 
-    def _showTorch(self):
-        installed = self.logic.torchInstalled()
-        self.ui.torchLabel.setVisible(not installed)
-        self.ui.installButton.setVisible(not installed)
-        if not installed:
-            self.ui.torchLabel.setText(
-                _(
-                    "Assessing needs PyTorch, which is installed by the PyTorch extension: about 1 GB on disk for the "
-                    "processor alone, several with CUDA. Saved results can be opened without it."
-                )
-            )
+    def _showResults(self):
+        parameters = self.parameters
+        self.results = self.logic.results(None)
+        with self.errorsInPanel():
+            self.results = self.logic.results(parameters.segmentation)
+        self.table.show(self.results, parameters.order, parameters.threshold)
+        self.ui.summaryLabel.setText(self.logic.summary(self.results.reports, parameters.threshold))
+        if parameters.segmentation is not None and self.results.reports:
+            self.logic.showResults(parameters.segmentation, parameters.showOverlay, parameters.showSurface)
+        self.navigation.show()
 
     def _enableButtons(self):
-        ui, running, shown = self.ui, self.steps.running, bool(self.table.rows)
+        ui, parameters = self.ui, self.parameters
+        if parameters is None:
+            return
+        running, shown = self.steps.running, bool(self.table.rows)
         ui.assessButton.setText(_("Cancel") if running else _("Assess"))
-        parameters = self._parameterNode
-        ready = parameters is not None and parameters.volume is not None and parameters.segmentation is not None
+        ready = parameters.volume is not None and parameters.segmentation is not None
         ui.assessButton.setEnabled(running or (ready and self.logic.torchInstalled()))
         for button in (ui.goButton, ui.nextButton, ui.nextLowButton, ui.previousButton, ui.chartButton):
             button.setEnabled(shown)
@@ -323,75 +283,21 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.correctButton.setEnabled(shown)
         ui.restoreButton.setEnabled(shown and not running and self.table.selected is not None)
         ui.progressBar.setVisible(running)
-        if parameters is not None:
-            self.review.show(self._results, self.table.selected, parameters.threshold, shown and not running)
+        self.review.show(shown and not running)
 
-    def onSegmentTicked(self, item):
-        if self._updating or self._parameterNode is None:
-            return
-        items = [self.ui.segmentsList.item(row) for row in range(self._listed)]
-        off = [item.data(qt.Qt.UserRole) for item in items if item.checkState() == qt.Qt.Unchecked]
-        self._updating = True  # or the list would be filled anew while its item is being clicked
-        try:
-            self._parameterNode.deselected = "\n".join(off)
-        finally:
-            self._updating = False
-
-    def onChosen(self, combo, name, index):
-        if not self._updating and self._parameterNode is not None and index >= 0:
-            setattr(self._parameterNode, name, combo.itemData(index))
-
-    def onInstall(self):
-        with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
-            self.logic.installTorch()
-        self.onParameters()
-
-    def onAddModel(self):
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of a model"))
-        if not folder:
-            return
-        with self._errorsInPanel():
-            self.logic.addModel(folder)
-            self._fillChoices()
-            self.onParameters()
-
-    @contextmanager
-    def _errorsInPanel(self):
-        """What the library says of a wrong input is shown in the panel; anything else is a fault and is logged."""
-        try:
-            yield
-        except SegQualityError as error:
-            self.ui.statusLabel.setText(str(error))
-
-    def _runShowingErrors(self, function):
-        with self._errorsInPanel():
-            function()
-
-    def onCaseOpened(self, case, volumeNode, segmentationNode):
-        """Show the case that the worklist opened: with its stored scores, else ready to be assessed."""
-        from SegQualityQCLib.scene.worklist_cases import chosen_segments
-
-        parameters = self._parameterNode
-        chosen = chosen_segments(segmentationNode, case)
-        off = [key for key in self.logic.segmentIds(segmentationNode) if key not in chosen]
-        wasModifying = parameters.StartModify()
-        parameters.segmentation, parameters.volume = segmentationNode, volumeNode
-        parameters.deselected = "\n".join(off)
-        parameters.EndModify(wasModifying)
-        self.logic.showVolume(volumeNode)
-        self.onParameters()
-        if not self._results.reports and self.logic.torchInstalled():
-            self.onAssess()
-
-    # Assessing
+    def onSelected(self):
+        if self.listening:
+            self.navigation.show()
+            self._enableButtons()
+            self.correction.follow_selection()
 
     def onAssess(self):
+        parameters = self.parameters
         if self.steps.running:
             self.steps.stop()
             self.ui.statusLabel.setText(_("Cancelled: nothing was changed."))
             self._enableButtons()
             return
-        parameters = self._parameterNode
         off = parameters.deselected.split("\n")
         self.ui.statusLabel.setText(_("Loading the model..."))
         self.ui.progressBar.setValue(0)
@@ -421,172 +327,17 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.util.errorDisplay(_("The assessment failed: {reason}").format(reason=error))
 
     def onStepsEnd(self):
-        self.onParameters()
-        self.onEdited()  # while the steps ran
+        self.refresh()
+        self.follower.edited()  # while the steps ran
 
-    # Following edits
-
-    def _watch(self, segmentationNode):
-        """Observe the edits of this segmentation, and of no other."""
-        if segmentationNode is self._watched:
-            return
-        for node, event in self._editEvents(self._watched):
-            self.removeObserver(node, event, self.onEdited)
-        for node, event in self._editEvents(segmentationNode):
-            self.addObserver(node, event, self.onEdited)
-        self._watched = segmentationNode
-
-    @staticmethod
-    def _editEvents(segmentationNode):
-        if segmentationNode is None:
-            return []
-        segmentation = segmentationNode.GetSegmentation()
-        events = [
-            (segmentation, event)
-            for event in (
-                slicer.vtkSegmentation.SourceRepresentationModified,
-                slicer.vtkSegmentation.SegmentAdded,
-                slicer.vtkSegmentation.SegmentRemoved,
-                slicer.vtkSegmentation.SegmentModified,
-            )
-        ]
-        return [*events, (segmentationNode, slicer.vtkMRMLTransformableNode.TransformModifiedEvent)]
-
-    def onEdited(self, caller=None, event=None):
-        self._edits += 1
-        edit = self._edits
-        qt.QTimer.singleShot(EDIT_PAUSE_MS, lambda: self._rescore() if edit == self._edits else None)
-
-    def _rescore(self):
-        parameters = self._parameterNode
+    def onEditsPaused(self):
+        parameters = self.parameters
         if parameters is None or self.steps.running or parameters.segmentation is None:
             return
-        self._updating = True
-        try:
-            self._showSegments()
-        finally:
-            self._updating = False
-        if parameters.follow and self._results.reports and self.logic.torchInstalled():
+        with self.updating():
+            self.inputs.show_segments()
+        if parameters.follow and self.results.reports and self.logic.torchInstalled():
             self.steps.start(self.logic.iterRescore(parameters.segmentation, parameters.threshold))
-
-    # Results and navigation
-
-    def _showResults(self):
-        """Fill the table with the results that the segmentation keeps."""
-        parameters = self._parameterNode
-        self._results = self.logic.results(None)
-        with self._errorsInPanel():
-            self._results = self.logic.results(parameters.segmentation)
-        rows = self.logic.ordered(self._results, parameters.order, parameters.threshold)
-        self.table.show(self._results, rows, parameters.threshold)
-        self.ui.summaryLabel.setText(self.logic.summary(self._results.reports, parameters.threshold))
-        if parameters.segmentation is not None and self._results.reports:
-            self.logic.showResults(parameters.segmentation, parameters.showOverlay, parameters.showSurface)
-        self._showMarks()
-
-    def _showMarks(self):
-        key = self.table.selected[0] if self.table.selected else next(iter(self._results.reports), "")
-        self.marks.show(self.logic.assessedVolume(self._parameterNode.segmentation), self._results, key)
-
-    def onSelected(self):
-        if self._updating or self._parameterNode is None:
-            return
-        self._showMarks()
-        self._enableButtons()
-        self._setEditor()
-
-    def onShowChart(self):
-        self.logic.showChart(self._parameterNode.segmentation)
-
-    def onGo(self):
-        self._go(max(0, self.table.selected_row))
-
-    def onNext(self):
-        self._go(min(len(self.table.rows) - 1, self.table.selected_row + 1))
-
-    def onPrevious(self):
-        self._go(max(0, self.table.selected_row - 1))
-
-    def onNextLow(self):
-        low = self.logic.lowUnreviewed(self._results, self._parameterNode.threshold)
-        rows = [row for row, entry in enumerate(self.table.rows) if entry in low]
-        if not rows:
-            self.ui.statusLabel.setText(_("No slice below the threshold is left to review."))
-            return
-        self._go(next((row for row in rows if row > self.table.selected_row), rows[0]))
-
-    def _go(self, row):
-        if self._parameterNode is None or not 0 <= row < len(self.table.rows):
-            return
-        self.table.select(row)
-        with self._errorsInPanel():
-            self.logic.goToSlice(self._parameterNode.segmentation, *self.table.rows[row])
-
-    def _observePlots(self, observe):
-        """A click on a point of the chart goes to its slice, while the module is open."""
-        layoutManager = slicer.app.layoutManager()
-        if layoutManager is None:
-            return
-        for n in range(layoutManager.plotViewCount):
-            view = layoutManager.plotWidget(n).plotView()
-            (view.connect if observe else view.disconnect)(
-                "dataSelected(vtkStringArray*,vtkCollection*)", self.onPointSelected
-            )
-
-    def onPointSelected(self, seriesIds, selections):
-        found = self.logic.sliceOfSelection(seriesIds, selections)
-        rows = [row for row, entry in enumerate(self.table.rows) if found in (entry, ("", entry[1]))]
-        if rows:
-            self._go(rows[0])
-
-    def onToggleOverlay(self):
-        if self._parameterNode is not None:
-            self._parameterNode.showOverlay = not self._parameterNode.showOverlay
-
-    def onToggleOutline(self):
-        if self._parameterNode is not None and self._parameterNode.segmentation is not None:
-            self.logic.toggleOutlines(self._parameterNode.segmentation)
-
-    # Correcting and signing off
-
-    def onCorrect(self, collapsed):
-        if collapsed:
-            self.correction.leave()
-        else:
-            self._setEditor(opened=True)
-
-    def _setEditor(self, opened=False):
-        if not (opened or self.correction.entered) or not self.table.rows or self._parameterNode is None:
-            return
-        segmentation = self._parameterNode.segmentation
-        key = (self.table.selected or self.table.rows[0])[0]
-        self.correction.show(segmentation, self.logic.assessedVolume(segmentation), key)
-
-    def onCompare(self, checked):
-        if self._parameterNode is not None and self._parameterNode.segmentation is not None:
-            self.logic.compare(self._parameterNode.segmentation, checked)
-
-    def onRestore(self):
-        if self.table.selected is not None:
-            self.correction.save_state_for_undo()
-            with self._errorsInPanel():
-                self.logic.restoreSlice(self._parameterNode.segmentation, *self.table.selected)
-
-    def onReviewSlice(self, decision):
-        if self.table.selected is not None and self._parameterNode is not None and not self.steps.running:
-            with self._errorsInPanel():
-                review = self.review.review(decision)
-                self.logic.reviewSlice(self._parameterNode.segmentation, *self.table.selected, review)
-            self.onParameters()
-
-    def onReviewCase(self, decision):
-        if self._parameterNode is not None and self._parameterNode.segmentation is not None:
-            with self._errorsInPanel():
-                review = self.review.review(decision)
-                self.logic.reviewCase(self._parameterNode.segmentation, review)
-                if self.worklist.case is not None:
-                    self.worklist.decide(decision, review.comment)
-            self.onParameters()
 
 
 class SegQualityQCLogic(ScriptedLoadableModuleLogic):
@@ -647,13 +398,11 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def iterRescore(self, segmentationNode, threshold):
         """The steps of :meth:`rescore`."""
-        from SegQualityQCLib.scene.rescoring import EditedCases, iter_rescore
+        from SegQualityQCLib.scene.rescoring import iter_rescore
 
-        if SegQualityQCLogic._edited is None:
-            SegQualityQCLogic._edited = EditedCases()
         folders = tuple(self.modelFolders())
         yield from iter_rescore(
-            segmentationNode, self._loaded(), SegQualityQCLogic._edited, threshold=threshold, model_folders=folders
+            segmentationNode, self._loaded(), self._editedCases(), threshold=threshold, model_folders=folders
         )
 
     @staticmethod
@@ -664,6 +413,15 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         if SegQualityQCLogic._estimators is None:
             SegQualityQCLogic._estimators = EstimatorCache()
         return SegQualityQCLogic._estimators
+
+    @staticmethod
+    def _editedCases():
+        """The volume that was corrected last, read once for all instances."""
+        from SegQualityQCLib.scene.rescoring import EditedCases
+
+        if SegQualityQCLogic._edited is None:
+            SegQualityQCLogic._edited = EditedCases()
+        return SegQualityQCLogic._edited
 
     def modelFolders(self):
         """The user's own folder of models, beside Slicer's settings or as the settings say."""
@@ -731,24 +489,6 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
         return read_results(segmentationNode) if segmentationNode is not None else Results({})
 
-    def assessedVolume(self, segmentationNode):
-        """The volume that the results were made with."""
-        from SegQualityQCLib.scene.tables import assessed_volume
-
-        return assessed_volume(segmentationNode) if segmentationNode is not None else None
-
-    def ordered(self, results, order, threshold):
-        """(segment identifier, slice index) of all slices in this order, over all segments."""
-        from SegQualityQCLib.scene.ordering import ordered_slices
-
-        return ordered_slices(results, order, threshold)
-
-    def lowUnreviewed(self, results, threshold):
-        """The slices below the threshold, or missing, that nobody has reviewed."""
-        from SegQualityQCLib.scene.ordering import low_unreviewed
-
-        return low_unreviewed(results, threshold)
-
     def summary(self, reports, threshold):
         """One line a segment: predicted Dice of the volume with its interval, and how many slices are low."""
         lines = []
@@ -775,81 +515,18 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         show_overlay(segmentationNode, overlay)
         show_surfaces(segmentationNode, surface)
 
-    def showVolume(self, volumeNode):
-        """Show a volume in all slice views."""
-        from SegQualityQCLib.scene.views import show_volume
-
-        show_volume(volumeNode)
-
-    def toggleOutlines(self, segmentationNode):
-        """Hide the segmentation in the slice views, or show it again."""
-        from SegQualityQCLib.scene.views import outlines_shown, show_outlines
-
-        show_outlines(segmentationNode, not outlines_shown(segmentationNode))
-
-    def showChart(self, segmentationNode):
-        """Show the chart in a plot view."""
-        from SegQualityQCLib.scene.references import CHART, existing_node
-
-        chart = existing_node(segmentationNode, CHART)
-        if chart is not None:
-            slicer.modules.plots.logic().ShowChartInLayout(chart)
-
-    def sliceOfSelection(self, seriesIds, selections):
-        """(segment identifier, slice index) of the first point selected in a plot view, or None."""
-        from SegQualityQCLib.scene.plots import slice_of_point
-
-        for n in range(seriesIds.GetNumberOfValues()):
-            series = slicer.mrmlScene.GetNodeByID(seriesIds.GetValue(n))
-            rows = selections.GetItemAsObject(n)
-            if series is not None and rows is not None and rows.GetNumberOfValues() > 0:
-                found = slice_of_point(series, rows.GetValue(0))
-                if found is not None:
-                    return found
-        return None
-
     def goToSlice(self, segmentationNode, segmentId, index):
         """Take all slice views to a slice of a segment: the red one in its plane, the others across it."""
         from SegQualityQCLib.scene.navigation import go_to_segment
-        from SegQualityQCLib.scene.rescoring import EditedCases
+        from SegQualityQCLib.scene.tables import assessed_volume
         from SegQualityQCLib.scene.views import slice_nodes
 
-        volumeNode = self.assessedVolume(segmentationNode)
+        volumeNode = assessed_volume(segmentationNode)
         if volumeNode is None or segmentId not in self.segmentIds(segmentationNode):
             return
-        if SegQualityQCLogic._edited is None:
-            SegQualityQCLogic._edited = EditedCases()
         axis = self.results(segmentationNode).reports[segmentId].case.axis
-        case = SegQualityQCLogic._edited.get(volumeNode, segmentationNode, segmentId, axis)
+        case = self._editedCases().get(volumeNode, segmentationNode, segmentId, axis)
         go_to_segment(slice_nodes(slicer.mrmlScene), volumeNode, case, index)
-
-    def compare(self, segmentationNode, visible):
-        """Show or hide the outline of the segmentation as it was before corrections."""
-        from SegQualityQCLib.scene.originals import show_original
-
-        show_original(segmentationNode, visible)
-
-    def restoreSlice(self, segmentationNode, segmentId, index):
-        """Draw a slice of a segment as it was before corrections."""
-        from SegQualityQCLib.scene.originals import restore_slice
-
-        axis = self.results(segmentationNode).reports[segmentId].case.axis
-        restore_slice(segmentationNode, self.assessedVolume(segmentationNode), segmentId, axis, index)
-
-    def reviewSlice(self, segmentationNode, segmentId, index, review):
-        """Keep a decision (SegQualityQCLib.scene.reviews.Review) on a slice."""
-        from SegQualityQCLib.scene.tables import write_reviews
-
-        write_reviews(segmentationNode, self.results(segmentationNode).reviews.with_slice(segmentId, index, review))
-
-    def reviewCase(self, segmentationNode, review):
-        """Keep a decision on the whole case; accepted, the copy from before the corrections is removed."""
-        from SegQualityQCLib.scene.originals import drop_original
-        from SegQualityQCLib.scene.tables import write_reviews
-
-        write_reviews(segmentationNode, self.results(segmentationNode).reviews.with_case(review))
-        if review.decision == "accepted":
-            drop_original(segmentationNode)
 
     def loadDemo(self):
         """Put the synthetic heart and its candidate segmentation into the scene; returns both nodes."""

@@ -6,6 +6,9 @@ from typing import Any
 
 import slicer
 
+from ..scene.originals import restore_slice, show_original
+from ..scene.tables import assessed_volume
+
 # What a slice repair needs; the other effects stay in the Segment Editor module.
 EFFECTS = ["Paint", "Draw", "Erase", "Smoothing", "Fill between slices"]
 _UNDO_STATES = 20
@@ -13,18 +16,55 @@ _TAG = "SegQualityQC"
 
 
 class CorrectionSection:
-    """The segment editor, made when it is first needed.
+    """The segment editor, made when it is first needed, and the way back to the segmentation before corrections.
 
     Args:
-        frame: The widget that it is put into; must have a layout.
+        panel: The module's widget.
     """
 
-    def __init__(self, frame: Any) -> None:
-        self._frame = frame
+    def __init__(self, panel: Any) -> None:
+        self._panel = panel
         self.editor: Any = None
         self.entered = False
+        ui = panel.ui
+        ui.correctButton.connect("contentsCollapsed(bool)", self._on_collapsed)
+        ui.compareCheck.connect("toggled(bool)", self._on_compare)
+        ui.restoreButton.connect("clicked(bool)", lambda checked=False: self._restore())
 
-    def show(self, segmentation_node: Any, volume_node: Any, segment_id: str) -> None:
+    def follow_selection(self) -> None:
+        """Set the editor, where it is in use, to the segment of the selected row."""
+        if self.entered:
+            self._enter()
+
+    def _on_collapsed(self, collapsed: bool) -> None:
+        if collapsed:
+            self.leave()
+        else:
+            self._enter()
+
+    def _enter(self) -> None:
+        table, parameters = self._panel.table, self._panel.parameters
+        if not table.rows or parameters is None:
+            return
+        key = (table.selected or table.rows[0])[0]
+        self._show(parameters.segmentation, assessed_volume(parameters.segmentation), key)
+
+    def _on_compare(self, checked: bool) -> None:
+        if self._panel.parameters is not None and self._panel.parameters.segmentation is not None:
+            show_original(self._panel.parameters.segmentation, checked)
+
+    def _restore(self) -> None:
+        selected, parameters = self._panel.table.selected, self._panel.parameters
+        if selected is None or parameters is None:
+            return
+        key, index = selected
+        if self.editor is not None and self.entered:
+            self.editor.saveStateForUndo()
+        with self._panel.errorsInPanel():
+            axis = self._panel.results.reports[key].case.axis
+            restore_slice(parameters.segmentation, assessed_volume(parameters.segmentation), key, axis, index)
+
+    def _show(self, segmentation_node: Any, volume_node: Any, segment_id: str) -> None:
         """Set the editor to a segment and a volume."""
         if self.editor is None:
             self._make()
@@ -54,11 +94,6 @@ class CorrectionSection:
             self.editor.setSegmentationNode(None)
             self.editor.setSourceVolumeNode(None)
 
-    def save_state_for_undo(self) -> None:
-        """Remember the segmentation, so that the editor's undo takes back what follows."""
-        if self.editor is not None and self.entered:
-            self.editor.saveStateForUndo()
-
     def _make(self) -> None:
         self.editor = slicer.qMRMLSegmentEditorWidget()
         self.editor.setMaximumNumberOfUndoStates(_UNDO_STATES)
@@ -69,7 +104,7 @@ class CorrectionSection:
         self.editor.setSwitchToSegmentationsButtonVisible(False)
         self.editor.setEffectNameOrder(EFFECTS)
         self.editor.unorderedEffectsVisible = False
-        self._frame.layout().addWidget(self.editor)
+        self._panel.ui.editorFrame.layout().addWidget(self.editor)
 
 
 def _editor_node() -> Any:

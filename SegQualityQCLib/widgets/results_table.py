@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from ..report import SliceScore
+from ..scene.ordering import ordered_slices
 from ..scene.reviews import low_slices
 from ..scene.slice_marks import colour_of_score
 from ..scene.tables import Results
@@ -32,10 +32,10 @@ class ResultsTable:
         table.verticalHeader().hide()
         table.horizontalHeader().setStretchLastSection(True)
 
-    def show(self, results: Results, rows: Sequence[Row], threshold: float) -> None:
-        """Fill the table in this order; the selected slice stays selected where it is still there."""
+    def show(self, results: Results, order: str, threshold: float) -> None:
+        """Fill the table, worst first or as suggested; the selected slice stays selected where it is still there."""
         selected = self.selected
-        self.rows = list(rows)
+        self.rows = ordered_slices(results, order, threshold)
         self._table.setRowCount(len(self.rows))
         for number, (key, index) in enumerate(self.rows):
             report = results.reports[key]

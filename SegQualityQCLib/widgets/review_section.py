@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
+from ..scene.originals import drop_original
 from ..scene.reviews import Review, low_slices
-from ..scene.tables import Results
-from .results_table import Row
+from ..scene.tables import Results, write_reviews
 
 _REVIEWER_SETTING = "SegQualityQC/Reviewer"
 
@@ -19,15 +18,14 @@ class ReviewSection:
     """The buttons, the comment and the reviewer's name.
 
     Args:
-        ui: The panel's widgets.
-        on_slice: Gets a decision on the selected slice.
-        on_case: Gets a decision on the whole case.
+        panel: The module's widget.
     """
 
-    def __init__(self, ui: Any, on_slice: Callable[[str], None], on_case: Callable[[str], None]) -> None:
-        self._ui = ui
+    def __init__(self, panel: Any) -> None:
+        self._panel = panel
         self._comment = ""
         self._reviewer = slicer.app.userSettings().value(_REVIEWER_SETTING) or ""
+        ui = panel.ui
         ui.reviewerEdit.setText(self._reviewer)
         ui.reviewerEdit.connect("textChanged(QString)", self._on_reviewer)
         ui.commentEdit.connect("textChanged(QString)", self._on_comment)
@@ -36,32 +34,48 @@ class ReviewSection:
             (ui.correctedButton, "corrected"),
             (ui.flagButton, "flagged"),
         ):
-            button.connect("clicked(bool)", lambda checked=False, decision=decision: on_slice(decision))
-        ui.acceptCaseButton.connect("clicked(bool)", lambda checked=False: on_case("accepted"))
-        ui.flagCaseButton.connect("clicked(bool)", lambda checked=False: on_case("flagged"))
+            button.connect("clicked(bool)", lambda checked=False, decision=decision: self.decide(decision))
+        for button, decision in ((ui.acceptCaseButton, "accepted"), (ui.flagCaseButton, "flagged")):
+            button.connect("clicked(bool)", lambda checked=False, decision=decision: self._decide_case(decision))
 
     @property
     def reviewer(self) -> str:
         """The name that is written in the panel."""
         return self._reviewer
 
-    def review(self, decision: str) -> Review:
-        """The decision with the comment and the name that are written in the panel; the comment is used up.
+    def decide(self, decision: str) -> None:
+        """Keep a decision on the selected slice, with the comment that is written."""
+        parameters, selected = self._panel.parameters, self._panel.table.selected
+        if parameters is None or selected is None or self._panel.steps.running:
+            return
+        with self._panel.errorsInPanel():
+            review = Review.now(decision, self._reviewer, self._comment)
+            write_reviews(parameters.segmentation, self._panel.results.reviews.with_slice(*selected, review))
+            self._panel.ui.commentEdit.setText("")
+        self._panel.refresh()
 
-        Raises:
-            InputError: No name is written.
-        """
-        review = Review.now(decision, self._reviewer, self._comment)
-        self._ui.commentEdit.setText("")
-        return review
+    def _decide_case(self, decision: str) -> None:
+        """Keep a decision on the whole case; accepted, the copy from before the corrections is removed."""
+        parameters = self._panel.parameters
+        if parameters is None or parameters.segmentation is None:
+            return
+        with self._panel.errorsInPanel():
+            review = Review.now(decision, self._reviewer, self._comment)
+            write_reviews(parameters.segmentation, self._panel.results.reviews.with_case(review))
+            if decision == "accepted":
+                drop_original(parameters.segmentation)
+            self._panel.worklist.decide(decision, review.comment)
+            self._panel.ui.commentEdit.setText("")
+        self._panel.refresh()
 
-    def show(self, results: Results, selected: Row | None, threshold: float, enabled: bool) -> None:
+    def show(self, enabled: bool) -> None:
         """Show how many low slices are reviewed, and what was decided on the case."""
-        for button in (self._ui.acceptButton, self._ui.correctedButton, self._ui.flagButton):
-            button.setEnabled(enabled and selected is not None)
-        for button in (self._ui.acceptCaseButton, self._ui.flagCaseButton):
+        ui, results = self._panel.ui, self._panel.results
+        for button in (ui.acceptButton, ui.correctedButton, ui.flagButton):
+            button.setEnabled(enabled and self._panel.table.selected is not None)
+        for button in (ui.acceptCaseButton, ui.flagCaseButton):
             button.setEnabled(enabled and bool(results.reports))
-        self._ui.reviewLabel.setText(progress_text(results, threshold))
+        ui.reviewLabel.setText(progress_text(results, self._panel.parameters.threshold))
 
     def _on_reviewer(self, text: str) -> None:
         self._reviewer = text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import slicer
 import vtk
 
 from ..scene.navigation import shown_slice
@@ -65,8 +64,3 @@ class SliceViewMarks:
                 before = self._results.before.get(self._segment_id, {}).get(index)
                 mark.show(text_of(score, report.case.segment, before), colour_of_score(score))
             view.scheduleRender()
-
-
-def layout_manager() -> Any:
-    """The application's layout manager; ``None`` without a window."""
-    return slicer.app.layoutManager()

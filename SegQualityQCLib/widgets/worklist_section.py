@@ -11,7 +11,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError
-from ..scene.worklist_cases import close_case, drawing_time, load_case, save_segmentation
+from ..scene.cases import segment_ids
+from ..scene.views import show_volume
+from ..scene.worklist_cases import chosen_segments, close_case, drawing_time, load_case, save_segmentation
 from ..worklist import ReviewStatus, Worklist, WorklistCase
 
 _KEEP_ALIVE_MS = 60_000
@@ -21,25 +23,12 @@ class WorklistSection:
     """The list of cases and the case that is open.
 
     Args:
-        ui: The panel's widgets.
-        run: Runs a function; shows in the panel what the library says of wrong input.
-        on_opened: Gets the case, its volume node and its segmentation node.
-        threshold: Gives the threshold below which a slice is low.
-        reviewer: Gives the reviewer's name.
+        panel: The module's widget.
     """
 
-    def __init__(
-        self,
-        ui: Any,
-        run: Callable[[Callable[[], None]], None],
-        on_opened: Callable[[WorklistCase, Any, Any], None],
-        threshold: Callable[[], float],
-        reviewer: Callable[[], str],
-    ) -> None:
-        self._ui = ui
-        self._on_opened = on_opened
-        self._threshold = threshold
-        self._reviewer = reviewer
+    def __init__(self, panel: Any) -> None:
+        self._panel = panel
+        self._ui = ui = panel.ui
         self._path = ""
         self._worklist: Worklist | None = None
         self._cases: list[WorklistCase] = []
@@ -57,7 +46,7 @@ class WorklistSection:
             (ui.openCaseButton, self.open_selected),
             (ui.saveCaseButton, self.save),
         ):
-            button.connect("clicked(bool)", lambda checked=False, action=action: run(action))
+            button.connect("clicked(bool)", lambda checked=False, action=action: self._run(action))
         self._enable()
 
     @property
@@ -70,17 +59,18 @@ class WorklistSection:
         """Open the worklist of the folder or manifest that is written in the panel."""
         if not self._path:
             raise InputError("No worklist is chosen: choose the folder of a cohort's results, or a manifest.")
-        if not self._reviewer().strip():
+        if not self._panel.review.reviewer.strip():
             raise InputError("Nobody signs the decisions: enter your name as the reviewer first.")
-        if self._close():
-            self._worklist = Worklist.open(self._path, self._reviewer())
-            self._keep_alive(self._worklist)
-            self.show()
+        self._close()
+        self._worklist = Worklist.open(self._path, self._panel.review.reviewer)
+        self._keep_alive(self._worklist)
+        self.show()
 
     def next(self) -> None:
         """Open the worst case left."""
-        if self._worklist is None or not self._close():
+        if self._worklist is None:
             return
+        self._close()
         case = self._worklist.next()
         if case is None:
             self.show()
@@ -100,8 +90,8 @@ class WorklistSection:
         )
         if theirs and not slicer.util.confirmYesNoDisplay(question):
             return
-        if self._close():
-            self._load(self._worklist.open_case(chosen.name, take_over=theirs))
+        self._close()
+        self._load(self._worklist.open_case(chosen.name, take_over=theirs))
 
     def save(self) -> None:
         """Save the open case as a new version beside the original."""
@@ -127,7 +117,8 @@ class WorklistSection:
 
     def leave(self) -> None:
         """Forget the nodes of the open case, since the scene is being closed; the case is put back."""
-        self._put_back()
+        with self._panel.errorsInPanel():
+            self._put_back()
         self._nodes = (None, None)
         self._enable()
 
@@ -159,17 +150,34 @@ class WorklistSection:
     def _load(self, case: WorklistCase) -> None:
         self._case = case
         try:
-            self._nodes = load_case(slicer.mrmlScene, case, self._threshold())
+            self._nodes = load_case(slicer.mrmlScene, case, self._panel.parameters.threshold)
         except Exception:
             self._put_back()
             self.show()
             raise
         self._saved_at = drawing_time(self._nodes[1])
         self.show()
-        self._on_opened(case, *self._nodes)
+        self._show_in_panel(case, *self._nodes)
 
-    def _close(self) -> bool:
-        """Close the open case after asking what to do with its changes; ``False`` if it is to stay open."""
+    def _show_in_panel(self, case: WorklistCase, volume_node: Any, segmentation_node: Any) -> None:
+        """Choose the case's nodes and segments; without stored scores it is assessed."""
+        chosen = chosen_segments(segmentation_node, case)
+        parameters = self._panel.parameters
+        was_modifying = parameters.StartModify()
+        parameters.segmentation, parameters.volume = segmentation_node, volume_node
+        parameters.deselected = "\n".join(key for key in segment_ids(segmentation_node) if key not in chosen)
+        parameters.EndModify(was_modifying)
+        show_volume(volume_node)
+        self._panel.refresh()
+        if not self._panel.results.reports and self._panel.logic.torchInstalled():
+            self._panel.onAssess()
+
+    def _run(self, action: Callable[[], None]) -> None:
+        with self._panel.errorsInPanel():
+            action()
+
+    def _close(self) -> None:
+        """Close the open case after asking what to do with its changes."""
         if self.case is not None and self._changed():
             question = _("The case {case} was changed. Save a new version before it is closed?").format(
                 case=self.case.name
@@ -179,7 +187,6 @@ class WorklistSection:
         self._put_back()
         close_case(slicer.mrmlScene, *self._nodes)
         self._nodes = (None, None)
-        return True
 
     def _put_back(self) -> None:
         if self._worklist is not None and self._case is not None:

@@ -39,7 +39,7 @@ def test_assess_shows_the_slices_worst_first(panel):
     assert panel.ui.resultsTable.rowCount() == 10
     assert panel.ui.resultsTable.item(0, 1).text() == "4"
     assert panel.ui.resultsTable.item(0, 4).text() == "gap"
-    assert existing_node(panel._parameterNode.segmentation, OVERLAY) is not None
+    assert existing_node(panel.parameters.segmentation, OVERLAY) is not None
 
 
 def test_cancel_in_the_same_button_changes_nothing(panel):
@@ -47,11 +47,11 @@ def test_cancel_in_the_same_button_changes_nothing(panel):
     assert panel.ui.assessButton.text() == "Cancel"
     panel.ui.assessButton.click()
     assert panel.ui.assessButton.text() == "Assess"
-    assert existing_node(panel._parameterNode.segmentation, TABLE) is None
+    assert existing_node(panel.parameters.segmentation, TABLE) is None
 
 
 def test_an_unusable_input_is_one_sentence_in_the_panel(panel):
-    segmentation = panel._parameterNode.segmentation
+    segmentation = panel.parameters.segmentation
     segmentation.GetSegmentation().AddEmptySegment("nothing", "nothing")
     panel.ui.assessButton.click()
     process_events(finished(panel))

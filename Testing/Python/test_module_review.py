@@ -10,6 +10,7 @@ from slicer_harness.editing import edit_slice, slice_pixels
 from slicer_harness.scenes import node_ids
 
 from SegQualityQCLib.scene.navigation import shown_slice
+from SegQualityQCLib.scene.ordering import low_unreviewed
 from SegQualityQCLib.scene.references import CHART, ORIGINAL, OVERLAY, TABLE, existing_node
 from SegQualityQCLib.scene.tables import read_results
 
@@ -35,7 +36,7 @@ def wait(panel, pause=0.15):
 
 
 def segmentation(panel):
-    return panel._parameterNode.segmentation
+    return panel.parameters.segmentation
 
 
 def results(panel):
@@ -52,7 +53,7 @@ def red(panel):
 
 
 def shown(panel):
-    return shown_slice(red(panel), panel._parameterNode.volume, "k")
+    return shown_slice(red(panel), panel.parameters.volume, "k")
 
 
 def text(panel, row, column):
@@ -80,7 +81,7 @@ def test_next_and_previous_walk_along_the_table_and_next_low_skips_what_is_revie
     assert shown(panel) == panel.table.rows[1][1]
     panel.ui.previousButton.click()
     assert shown(panel) == panel.table.rows[0][1] == 4
-    low = [index for _, index in panel.logic.lowUnreviewed(results(panel), 0.7)]
+    low = [index for _, index in low_unreviewed(results(panel), 0.7)]
     assert {4, 2, 7} <= set(low)
     seen = []
     for _ in low:
@@ -110,7 +111,7 @@ def test_a_click_on_a_point_of_the_chart_goes_to_its_slice(panel):
 def test_the_view_says_what_slice_it_shows(panel):
     select(panel, 2)
     panel.ui.goButton.click()
-    (mark,) = [mark for _, node, mark, _ in panel.marks._marks if node is red(panel)]
+    (mark,) = [mark for _, node, mark, _ in panel.navigation.marks._marks if node is red(panel)]
     score = results(panel).reports[panel.table.selected[0]].slice(2)
     assert mark.text.GetVisibility() and f"slice 2: Dice {score.dice:.2f}" in mark.text.GetInput()
     red(panel).SetSliceToRASByNTP(1, 0, 0, 0, 1, 0, 0, 0, 0, 0)
@@ -136,7 +137,7 @@ def test_undo_takes_the_score_back_too(panel):
     key, _ = select(panel, 6)
     before = results(panel)
     panel.ui.correctButton.setCollapsed(False)
-    panel.correction.save_state_for_undo()
+    panel.correction.editor.saveStateForUndo()
     edit_slice(segmentation(panel), key, 6, lambda pixels: pixels * 0)
     wait(panel)
     assert results(panel).reports[key].slice(6).status.value == "gap"
@@ -163,7 +164,7 @@ def test_the_segment_editor_is_set_to_the_row_and_stops_when_the_module_is_left(
     panel.ui.correctButton.setCollapsed(False)
     editor = panel.correction.editor
     assert editor.segmentationNode() is segmentation(panel)
-    assert editor.sourceVolumeNode() is panel._parameterNode.volume
+    assert editor.sourceVolumeNode() is panel.parameters.volume
     assert editor.currentSegmentID() == key
     editor.setActiveEffectByName("Paint")
     panel.exit()

@@ -83,7 +83,7 @@ def test_next_opens_the_worst_case_with_its_stored_scores(panel, cohort):
     assert panel.ui.resultsTable.rowCount() == 10
     assert panel.ui.summaryLabel.text().startswith("label 1: Dice 0.")
     composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
-    assert composite.GetBackgroundVolumeID() == panel._parameterNode.volume.GetID()
+    assert composite.GetBackgroundVolumeID() == panel.parameters.volume.GetID()
 
 
 def test_a_manifest_without_scores_is_assessed_when_a_case_is_opened(panel, cohort):
@@ -97,7 +97,7 @@ def test_a_manifest_without_scores_is_assessed_when_a_case_is_opened(panel, coho
 def test_a_corrected_case_is_saved_beside_the_original_and_decided(panel, cohort):
     opened(panel, cohort / "results").ui.nextCaseButton.click()
     original = (cohort / "worse.nii.gz").read_bytes()
-    segmentation = panel._parameterNode.segmentation
+    segmentation = panel.parameters.segmentation
     key = segmentation.GetSegmentation().GetNthSegmentID(0)
     edit_slice(segmentation, key, 6, lambda pixels: np.roll(pixels, -12, axis=0))
     panel.ui.commentEdit.setText("shifted")
@@ -114,7 +114,7 @@ def test_a_corrected_case_is_saved_beside_the_original_and_decided(panel, cohort
 
 def test_unsaved_corrections_are_asked_for_before_the_next_case(panel, cohort):
     opened(panel, cohort / "results").ui.nextCaseButton.click()
-    segmentation = panel._parameterNode.segmentation
+    segmentation = panel.parameters.segmentation
     key = segmentation.GetSegmentation().GetNthSegmentID(0)
     edit_slice(segmentation, key, 6, lambda pixels: pixels * 0)
     slicer.answers = [True]

@@ -1,0 +1,51 @@
+"""Notices edits of a segmentation by any tool, and asks for a re-scoring when they pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+
+# Painting fires many events; scoring begins when they pause.
+_PAUSE_MS = 50
+
+
+class EditFollower:
+    """Observes one segmentation at a time.
+
+    Args:
+        on_pause: Called when the segmentation was edited and the edits have paused.
+    """
+
+    def __init__(self, on_pause: Callable[[], None]) -> None:
+        self._on_pause = on_pause
+        self._node: Any = None
+        self._tags: list[tuple[Any, int]] = []
+        self._edits = 0
+
+    def watch(self, segmentation_node: Any) -> None:
+        """Observe this segmentation and no other; ``None`` observes none."""
+        if segmentation_node is self._node:
+            return
+        for source, tag in self._tags:
+            source.RemoveObserver(tag)
+        self._node, self._tags = segmentation_node, []
+        if segmentation_node is None:
+            return
+        segmentation = segmentation_node.GetSegmentation()
+        for source, event in (
+            (segmentation, slicer.vtkSegmentation.SourceRepresentationModified),
+            (segmentation, slicer.vtkSegmentation.SegmentAdded),
+            (segmentation, slicer.vtkSegmentation.SegmentRemoved),
+            (segmentation, slicer.vtkSegmentation.SegmentModified),
+            (segmentation_node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent),
+        ):
+            self._tags.append((source, source.AddObserver(event, lambda *_: self.edited())))
+
+    def edited(self) -> None:
+        """Note an edit, also one that was made while nobody observed."""
+        self._edits += 1
+        edit = self._edits
+        qt.QTimer.singleShot(_PAUSE_MS, lambda: self._on_pause() if edit == self._edits else None)

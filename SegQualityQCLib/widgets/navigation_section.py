@@ -1,0 +1,122 @@
+"""Going from slice to slice: by buttons, double click, shortcuts and clicks on the chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..scene.ordering import low_unreviewed
+from ..scene.plots import slice_of_point
+from ..scene.references import CHART, existing_node
+from ..scene.tables import assessed_volume
+from ..scene.views import outlines_shown, show_outlines
+from .slice_view_marks import SliceViewMarks
+
+_POINT_SELECTED = "dataSelected(vtkStringArray*,vtkCollection*)"
+
+
+class NavigationSection:
+    """The buttons under the table, the marks in the slice views and the points of the chart.
+
+    Args:
+        panel: The module's widget.
+    """
+
+    def __init__(self, panel: Any) -> None:
+        self._panel = panel
+        self._plot_views: list[Any] = []
+        self.marks = SliceViewMarks(slicer.app.layoutManager())
+        ui = panel.ui
+        for button, action in (
+            (ui.goButton, self.go),
+            (ui.nextButton, self.next),
+            (ui.nextLowButton, self.next_low),
+            (ui.previousButton, self.previous),
+            (ui.chartButton, self._show_chart),
+        ):
+            button.connect("clicked(bool)", lambda checked=False, action=action: action())
+        ui.resultsTable.connect("cellDoubleClicked(int,int)", lambda row, column: self.go_to_row(row))
+
+    def install(self) -> None:
+        """Mark the slice views and listen to the plot views, while the module is open."""
+        self.marks.install()
+        layout_manager = slicer.app.layoutManager()
+        if layout_manager is None or self._plot_views:
+            return
+        for n in range(layout_manager.plotViewCount):
+            view = layout_manager.plotWidget(n).plotView()
+            view.connect(_POINT_SELECTED, self._on_point)
+            self._plot_views.append(view)
+
+    def remove(self) -> None:
+        """Leave the views as they were."""
+        self.marks.remove()
+        for view in self._plot_views:
+            view.disconnect(_POINT_SELECTED, self._on_point)
+        self._plot_views = []
+
+    def show(self) -> None:
+        """Mark the slices of the selected segment, else of the first one."""
+        results, selected = self._panel.results, self._panel.table.selected
+        key = selected[0] if selected else next(iter(results.reports), "")
+        segmentation = self._panel.parameters.segmentation
+        self.marks.show(assessed_volume(segmentation) if segmentation is not None else None, results, key)
+
+    def go(self) -> None:
+        """Take the slice views to the selected row."""
+        self.go_to_row(max(0, self._panel.table.selected_row))
+
+    def next(self) -> None:
+        """To the row below."""
+        self.go_to_row(min(len(self._panel.table.rows) - 1, self._panel.table.selected_row + 1))
+
+    def previous(self) -> None:
+        """To the row above."""
+        self.go_to_row(max(0, self._panel.table.selected_row - 1))
+
+    def next_low(self) -> None:
+        """To the next low slice that nobody has reviewed."""
+        if self._panel.parameters is None:
+            return
+        table, low = self._panel.table, low_unreviewed(self._panel.results, self._panel.parameters.threshold)
+        rows = [row for row, entry in enumerate(table.rows) if entry in low]
+        if rows:
+            self.go_to_row(next((row for row in rows if row > table.selected_row), rows[0]))
+        else:
+            self._panel.ui.statusLabel.setText(_("No slice below the threshold is left to review."))
+
+    def go_to_row(self, row: int) -> None:
+        """Select a row and take the slice views there."""
+        if self._panel.parameters is None or not 0 <= row < len(self._panel.table.rows):
+            return
+        self._panel.table.select(row)
+        with self._panel.errorsInPanel():
+            self._panel.logic.goToSlice(self._panel.parameters.segmentation, *self._panel.table.rows[row])
+
+    def toggle_overlay(self) -> None:
+        """Colour the slices, or stop it."""
+        if self._panel.parameters is not None:
+            self._panel.parameters.showOverlay = not self._panel.parameters.showOverlay
+
+    def toggle_outline(self) -> None:
+        """Hide the segmentation in the slice views, or show it again."""
+        if self._panel.parameters is not None and self._panel.parameters.segmentation is not None:
+            segmentation = self._panel.parameters.segmentation
+            show_outlines(segmentation, not outlines_shown(segmentation))
+
+    def _show_chart(self) -> None:
+        chart = existing_node(self._panel.parameters.segmentation, CHART)
+        if chart is not None:
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
+            self.install()  # the layout may have gained a plot view
+
+    def _on_point(self, series_ids: Any, selections: Any) -> None:
+        for n in range(series_ids.GetNumberOfValues()):
+            series, rows = slicer.mrmlScene.GetNodeByID(series_ids.GetValue(n)), selections.GetItemAsObject(n)
+            found = slice_of_point(series, rows.GetValue(0)) if series is not None and rows is not None else None
+            matching = [row for row, entry in enumerate(self._panel.table.rows) if found in (entry, ("", entry[1]))]
+            if matching:
+                self.go_to_row(matching[0])
+                return
