@@ -112,17 +112,17 @@ class Trial:
         """The slice views on the worst drawn slice, coloured."""
         slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         slicer.util.setSliceViewerLayers(background=self.nodes[0], fit=True)
-        self.logic.showOverlay(self.nodes[1], True)
-        (report,) = self.reports.values()
+        self.logic.showResults(self.nodes[1], overlay=True, surface=False)
+        ((segment_id, report),) = self.reports.items()
         index = next(i for i in report.order if report.slice(i).dice is not None)
-        self.logic.goToSlice(self.nodes[1], report.case.axis, index)
+        self.logic.goToSlice(self.nodes[1], segment_id, index)
         return f"slice {index}; {self._picture('slices.png')}"
 
     def show_surface(self) -> str:
         """The 3-D view, coloured by predicted Dice."""
         slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUp3DView)
         self.nodes[1].GetDisplayNode().SetVisibility(False)
-        self.logic.showSurfaces(self.nodes[1], True)
+        self.logic.showResults(self.nodes[1], overlay=False, surface=True)
         slicer.util.resetThreeDViews()
         return self._picture("surface.png")
 
@@ -134,7 +134,7 @@ class Trial:
         slicer.mrmlScene.Clear(0)
         slicer.util.loadScene(str(path))
         segmentation = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
-        if list(self.logic.reports(segmentation).values()) != list(self.reports.values()):
+        if list(self.logic.results(segmentation).reports.values()) != list(self.reports.values()):
             raise RuntimeError("the loaded scene holds other results")
         return f"{path.stat().st_size // 1000} kB"
 

@@ -39,6 +39,7 @@ from SegQualityQCLib.scene.colours import colour_of
 from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
 WELL_DRAWN, SHIFTED = 3, 2  # slices of the demo heart
+PANEL_WIDTH = 560  # shows all columns of the table
 INK, PAPER = "#202124", "white"
 
 
@@ -51,8 +52,9 @@ def draw_panel(path: Path) -> None:
     QtWidgets.QApplication.setPalette(QtGui.QPalette(light, light))
     panel = open_panel(module)
     panel.parent.adjustSize()
+    panel.parent.resize(PANEL_WIDTH, panel.parent.height())
     panel.ui.assessButton.click()
-    process_events(lambda: panel._steps is None)
+    process_events(lambda: not panel.steps.running)
     panel.ui.resultsTable.selectRow(0)
     QtWidgets.QApplication.processEvents()
     if not panel.parent.grab().save(str(path)):

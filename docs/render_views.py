@@ -27,6 +27,8 @@ from SegQualityQCLib.report import QualityReport
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import go_to_slice
 from SegQualityQCLib.scene.overlays import legend, write_overlay, write_surfaces
+from SegQualityQCLib.scene.slice_marks import SliceMark, colour_of_score, text_of
+from SegQualityQCLib.scene.views import show_overlay, show_surfaces
 
 SLICE_SIZE, SURFACE_SIZE, STRIP_SIZE = (600, 480), (440, 480), (180, 180)
 
@@ -49,7 +51,7 @@ class DemoViews:
         key = self.segmentation.GetSegmentation().GetNthSegmentID(0)
         self.report = report
         self.overlay = write_overlay(self.segmentation, self.volume, {key: demo_case()}, {key: report})
-        (self.surface,) = write_surfaces(self.segmentation, self.volume, {key: demo_case()}, {key: report})
+        write_surfaces(self.segmentation, self.volume, {key: demo_case()}, {key: report})
         self.legend = legend(self.overlay.GetDisplayNode())
         display = self.volume.GetDisplayNode()
         display.AutoWindowLevelOff()
@@ -57,6 +59,7 @@ class DemoViews:
         # The outline alone: a filled segment would mix its own colour with that of the quality.
         self.segmentation.GetDisplayNode().SetVisibility2DFill(False)
         self.segmentation.GetDisplayNode().SetSliceIntersectionThickness(2)
+        self.mark = SliceMark(self.slice_view.first_renderer())
         self.centre = self._centre_of_the_heart()
 
     def _centre_of_the_heart(self) -> np.ndarray:
@@ -64,8 +67,10 @@ class DemoViews:
         self.segmentation.GetRASBounds(bounds)
         return bounds.reshape(3, 2).mean(axis=1)
 
-    def draw_slice(self, index: int, path: Path, *, size: tuple[int, int], field_of_view_mm: float) -> None:
-        """A slice view as the module shows it: image, outline of the segment, colour by predicted Dice, legend."""
+    def draw_slice(
+        self, index: int, path: Path, *, size: tuple[int, int], field_of_view_mm: float, marked: bool
+    ) -> None:
+        """A slice view as the module shows it: outline and colour; marked with band, text and legend."""
         view = self.slice_view
         view.update_size(*size)
         view.render_window().SetSize(*size)
@@ -73,8 +78,8 @@ class DemoViews:
         for n in range(self.app.app_logic.GetSliceLogics().GetNumberOfItems()):
             composite = self.app.app_logic.GetSliceLogics().GetItemAsObject(n).GetSliceCompositeNode()
             composite.SetBackgroundVolumeID(self.volume.GetID())
-            composite.SetForegroundVolumeID(self.overlay.GetID())
-            composite.SetForegroundOpacity(0.5)
+        show_overlay(self.segmentation, True)
+        self.legend.SetVisibility(marked)
         view.fit_view_to_content()
         position = np.array(self.centre)
         go_to_slice(node, self.volume, self.report.case.axis, index)
@@ -82,6 +87,11 @@ class DemoViews:
         go_to_slice(node, self.volume, self.report.case.axis, index, position)
         node.SetFieldOfView(field_of_view_mm, field_of_view_mm * size[1] / size[0], 1.0)
         self.legend.Modified()  # looks anew which volumes the view shows
+        score = self.report.slice(index)
+        if marked:
+            self.mark.show(text_of(score, self.report.case.segment), colour_of_score(score))
+        else:
+            self.mark.hide()
         view.render()
         _save(view, path)
 
@@ -93,7 +103,7 @@ class DemoViews:
         node.SetBoxVisible(False)
         node.SetAxisLabelsVisible(False)
         self.segmentation.GetDisplayNode().SetVisibility(False)
-        self.surface.GetDisplayNode().SetVisibility(True)
+        show_surfaces(self.segmentation, True)
         view.reset_camera()
         camera = view.first_renderer().GetActiveCamera()
         camera.Azimuth(35)
@@ -117,10 +127,11 @@ def main(report_file: Path, folder: Path) -> None:
     """Draw all pictures of a report of the demo heart into a folder."""
     views = DemoViews(QualityReport.from_dict(json.loads(report_file.read_text(encoding="utf-8"))))
     lowest = next(i for i in views.report.order if views.report.slice(i).dice is not None)
-    views.draw_slice(lowest, folder / "slice.png", size=SLICE_SIZE, field_of_view_mm=190)
-    views.legend.SetVisibility(False)
+    views.draw_slice(lowest, folder / "slice.png", size=SLICE_SIZE, field_of_view_mm=190, marked=True)
     for score in views.report.slices:
-        views.draw_slice(score.index, folder / f"strip-{score.index}.png", size=STRIP_SIZE, field_of_view_mm=110)
+        views.draw_slice(
+            score.index, folder / f"strip-{score.index}.png", size=STRIP_SIZE, field_of_view_mm=110, marked=False
+        )
     views.draw_surface(folder / "surface.png")
 
 

@@ -25,12 +25,14 @@ def list_models(context: typer.Context) -> None:
     with one_sentence_on_bad_input():
         default = default_bundle()
         # Names are given to --model: in a narrow terminal the other columns give way.
-        table = Table(Column("Model", no_wrap=True), "Version", "Structure", "Test MAE", "Licence")
+        table = Table(
+            Column("Model", no_wrap=True), "Version", Column("Structure", overflow="fold"), "Test MAE", "Licence"
+        )
         for folder in available_bundles():
             bundle = ModelBundle.load(folder)
             mae = bundle.quality.get("evaluation", {}).get("mae")
-            name = bundle.name + (" (default)" if bundle.sha256 == default.sha256 else "")
-            cells = [name, bundle.version, bundle.target.name, "" if mae is None else f"{mae:.3f}"]
+            version = bundle.version + (" (default)" if bundle.sha256 == default.sha256 else "")
+            cells = [bundle.name, version, bundle.target.name, "" if mae is None else f"{mae:.3f}"]
             table.add_row(*map(escape, [*cells, bundle.metadata["license"]]))
         Console().print(table)
 

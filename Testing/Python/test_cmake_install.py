@@ -19,7 +19,7 @@ module = start(modules / "SegQualityQC.py")
 module.SegQualityQCLogic().loadDemo()
 panel = open_panel(module)
 panel.ui.assessButton.click()
-process_events(lambda: panel._steps is None)
+process_events(lambda: not panel.steps.running)
 import SegQualityQCLib
 from SegQualityQCLib.resources import resources_folder
 print(SegQualityQCLib.__file__)
