@@ -112,7 +112,11 @@ def connected(workers: int | None, scheduler: str | None, cases: int) -> Iterato
         InputError: The scheduler does not answer.
     """
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _KILLS_ALLOWED}))
+        settings = {
+            "distributed.scheduler.allowed-failures": _KILLS_ALLOWED,
+            "distributed.worker.profile.enabled": False,  # it interrupts the work a hundred times a second
+        }
+        stack.enter_context(dask.config.set(settings))
         if scheduler is not None:
             try:
                 client = Client(scheduler, set_as_default=False)
