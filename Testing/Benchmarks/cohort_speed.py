@@ -161,7 +161,7 @@ def main() -> None:
             bare_rate, bare_used = bare_pace(cases, workers)
             print(
                 f"{workers} worker{'s' if workers > 1 else ''}: {rate:.2f} cases/s, bare networks in as many processes "
-                f"{bare_rate:.2f} cases/s, share {rate / bare_rate:.0%} (goal at least {GOAL:.0%} with 2 on two cores); "
+                f"{bare_rate:.2f} cases/s, share {rate / bare_rate:.0%} (goal at least {GOAL:.0%} with 2 on 2 cores); "
                 f"processor time {used:.0f} ms a case, bare networks {bare_used:.0f} ms, share {bare_used / used:.0%}"
             )
         print_overhead(2)
