@@ -44,6 +44,8 @@ study-cpu: $(VENV)/.installed-test
 
 benchmark: $(VENV)/.installed-test
 	$(BIN)/python Testing/Benchmarks/assess_speed.py
+	$(BIN)/python Testing/Benchmarks/cohort_speed.py
+	$(BIN)/python Testing/Benchmarks/review_gain.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,16 @@ _AHEAD = 2
 _THREADS = 2  # of a worker: one reads while the networks run for the other
 _TABLES_EVERY_S = 60.0
 _KILLS_ALLOWED = 3
+_THREADS_ASKED_EVERY_S = 1.0
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": _KILLS_ALLOWED,
+    # Dask watches itself up to a hundred times a second; on two cores that was an eighth of the processor time.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.limit": "60s",
+    "distributed.worker.memory.monitor-interval": "500ms",
+}
 
 
 @dataclass(frozen=True)
@@ -112,7 +123,7 @@ def connected(workers: int | None, scheduler: str | None, cases: int) -> Iterato
         InputError: The scheduler does not answer.
     """
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _KILLS_ALLOWED}))
+        stack.enter_context(dask.config.set(_SETTINGS))
         if scheduler is not None:
             try:
                 client = Client(scheduler, set_as_default=False)
@@ -151,8 +162,13 @@ def _score_all(
     failed = 0
     progress = before
 
+    threads, threads_asked = 0, -math.inf
+
     def submit_more() -> None:
-        room = _AHEAD * max(sum(client.nthreads().values()), 1) - len(names)
+        nonlocal threads, threads_asked  # workers of a cluster come and go
+        if time.monotonic() - threads_asked > _THREADS_ASKED_EVERY_S:
+            threads, threads_asked = sum(client.nthreads().values()), time.monotonic()
+        room = _AHEAD * max(threads, 1) - len(names)
         for _ in range(room):
             case = next(waiting, None)
             if case is None:

@@ -82,6 +82,33 @@ def test_the_cases_of_a_killed_worker_are_done_by_another(files, cluster, tmp_pa
     assert sorted(row["case"] for row in rows(out / "cases.csv")) == sorted(f"case {n}" for n in range(16))
 
 
+POISON = """
+import os, signal
+from SegQualityQCLib.cohort import scoring
+
+sound = scoring.score_case
+
+def score_case(case, options):
+    if case.name == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return sound(case, options)
+
+scoring.score_case = score_case
+"""
+
+
+def test_a_case_that_kills_every_worker_is_given_up_and_the_others_are_done(files, tmp_path):
+    poison = CohortCase("poison", files / "image.nii.gz", files / "labels.nii.gz", MYOCARDIUM)
+    cases = [*some_cases(files, 2), poison, *some_cases(files, 8)[2:]]
+    kwargs = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with LocalCluster(preload=[POISON], **kwargs) as cluster:
+        end = run_cohort(cases, tmp_path / "out", scheduler=cluster.scheduler_address)
+    assert (end.done, end.failed) == (9, 1)
+    (error,) = rows(tmp_path / "out" / "errors.csv")
+    assert error["case"] == "poison" and "killed" in error["reason"]
+    assert len(rows(tmp_path / "out" / "cases.csv")) == 8
+
+
 def command(*arguments: object) -> list[str]:
     return [str(Path(sys.executable).with_name("segquality")), "cohort", *map(str, arguments)]
 
