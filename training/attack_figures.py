@@ -88,8 +88,9 @@ def _draw_steps(figures: dict[str, dict[str, Any]], path: Path) -> None:
     """Error, and the loss that PGD maximises, by step."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), constrained_layout=True)
     for name, measured in figures.items():
-        axes[0].plot(measured["steps"]["mae"], label=name)
-        axes[1].plot(measured["steps"]["gain"])
+        if "steps" in measured:
+            axes[0].plot(measured["steps"]["mae"], label=name)
+            axes[1].plot(measured["steps"]["gain"])
     axes[0].set(xlabel="steps", ylabel="mean absolute error", ylim=(0, None))
     axes[1].set(xlabel="steps", ylabel="gain of the directed logit", ylim=(0, None))
     axes[0].legend(fontsize=7)
