@@ -88,8 +88,9 @@ def _draw_steps(figures: dict[str, dict[str, Any]], path: Path) -> None:
     """Error, and the loss that PGD maximises, by step."""
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), constrained_layout=True)
     for name, measured in figures.items():
-        axes[0].plot(measured["steps"]["mae"], label=name)
-        axes[1].plot(measured["steps"]["gain"])
+        if "steps" in measured:
+            axes[0].plot(measured["steps"]["mae"], label=name)
+            axes[1].plot(measured["steps"]["gain"])
     axes[0].set(xlabel="steps", ylabel="mean absolute error", ylim=(0, None))
     axes[1].set(xlabel="steps", ylabel="gain of the directed logit", ylim=(0, None))
     axes[0].legend(fontsize=7)
@@ -116,7 +117,7 @@ def _draw_demo(study: Study, name: str, path: Path) -> None:
             dice = float(torch.sigmoid(score(attacked)))
             column[0].imshow(attacked[0, 0], cmap="gray", vmin=-1, vmax=1)
             column[0].contour(mask[0, 0], [0.5], colors="yellow", linewidths=0.6)
-            column[1].imshow((attacked - image)[0, 0], cmap="RdBu", vmin=-0.3, vmax=0.3)
+            column[1].imshow((attacked - image)[0, 0], cmap="RdBu", vmin=-max(eps, 0.05), vmax=max(eps, 0.05))
             if isinstance(estimator, RecRegEstimator):
                 column[2].imshow(difference(attacked, mask, estimator.rec_net)[0, 0], cmap="RdBu", vmin=-1, vmax=1)
         column[0].set_title(f"eps {eps:g}: predicted {dice:.2f}", fontsize=9)

@@ -133,7 +133,7 @@ def _smallest_section(study: Study, figures: Figures) -> list[str]:
     rows = []
     for name, measured in figures.items():
         for key, says in (("bad_made_good", "bad made to look good"), ("good_made_bad", "good made to look bad")):
-            values = np.array([np.inf if v is None else v for v in measured["smallest_eps"][key]])
+            values = np.array([np.inf if v is None else v for v in measured.get("smallest_eps", {}).get(key, [])])
             if len(values):
                 shares = (_percent(float((values <= eps).mean())) for eps in tried)
                 middle = float(np.median(values))
@@ -154,6 +154,8 @@ def _strength_section(study: Study, figures: Figures) -> list[str]:
     """More steps do not help, and the loss that the attack maximises goes up."""
     rows = []
     for name, measured in figures.items():
+        if "steps" not in measured:
+            continue
         steps, last = measured["steps"], len(measured["steps"]["mae"]) - 1
         taken = [step for step in _CHOSEN_STEPS if step <= last] or [last]
         rows += [
@@ -191,6 +193,8 @@ def _defence_section(study: Study, figures: Figures) -> list[str]:
     rows = []
     for name, measured in figures.items():
         for defence, says in (("", "none"), ("-smoothed", "smoothing"), ("-averaged", "averaging over noise")):
+            if f"pgd{defence}" not in measured:
+                continue
             pgd = measured[f"pgd{defence}"][0]
             by_eps = _by_eps(measured[f"fgsm{defence}"], "worst", _PAPER_EPS[:4])
             rows.append((name, says, *by_eps, _figure(pgd["worst"]), _percent(pgd["bad_made_good"])))

@@ -6,10 +6,9 @@ in the paper; ``worst`` takes, slice by slice, the direction that does more harm
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from SegQualityQCLib.familiarity import is_familiar
 from SegQualityQCLib.network_estimators import DirectEstimator, RecRegEstimator
 from SegQualityQCLib.networks import difference
 
+from .attack_record import Record
 from .attack_slices import Slices, test_slices
 from .attacks import (
     DIFFERENCE_LIMITS,
@@ -121,74 +121,85 @@ def measure_outcome(slices: Slices, outcome: Outcome, familiarity: dict[str, Any
 
 
 def attack_model(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
-    """Write NAME.json and NAME.npz of an evaluated model into the study's folder ``attacks``.
+    """Write NAME.json and NAME.npz of an evaluated model into the study's folder ``attacks``; a second run goes on.
 
     The second holds predictions, and the images that PGD made with its largest eps, for the transfer to other models.
     """
     settings = settings_of(study)
-    torch.manual_seed(study.split_seed)
     name = evaluated_name(study, structure, kind, seed, variant)
     estimator = evaluated_model(study, name)
     slices = test_slices(study, structure, settings)
-    generator = Generator().manual_seed(study.split_seed)
-    known = estimator.bundle.quality["familiarity"]
-    predictions: dict[str, Tensor] = {"true": slices.dice}
-    figures: dict[str, Any] = {
-        "name": name,
+    describes = {
         "weights": estimator.bundle.quality["weights"],
+        "settings": asdict(settings),
         "slices": len(slices),
         "patients": len(np.unique(slices.patient)),
         "bad": int((slices.dice < BAD).sum()),
         "good": int((slices.dice >= GOOD).sum()),
     }
-
-    def sweep(key: str, taken: Slices, make: Callable[[float], Craft], eps_list: tuple[float, ...], *models: Scorer):
-        rows = []
-        for eps in eps_list:
-            outcome = run_attack(taken, make(eps), *models)
-            rows.append({"eps": eps, **measure_outcome(taken, outcome, None if "difference" in key else known)})
-            predictions[f"{key}-{eps:g}"] = outcome.worst
-            print(name, key, rows[-1], flush=True)
-        figures[key] = rows
-        return outcome
-
+    record = Record(study.folder / "attacks", name, describes)
+    record.keep({"true": slices.dice, "mask": slices.mask.bool()})
+    generator = Generator()
+    sweep = partial(_sweep, record, generator, study.split_seed, estimator.bundle.quality["familiarity"])
     steps = partial(_pgd, steps=settings.pgd_steps, generator=generator)
-    for defence, scorer in _defended(estimator, settings, generator).items():
-        sweep(f"fgsm{defence}", slices, _fgsm(slices, scorer, IMAGE_LIMITS), settings.eps, scorer)
-        if not defence:
-            attacked = sweep("pgd", slices, steps, settings.pgd_eps, scorer).image
-        else:  # a step through the average costs as many gradients as it has copies
-            fewer = settings.noise_copies if defence == "-averaged" else 1
-            craft = partial(steps, steps=max(1, settings.pgd_steps // fewer))
-            sweep(f"pgd{defence}", slices, craft, settings.pgd_eps[:1], scorer)
+    plain = partial(score_of_pipeline, estimator)
+    sweep("fgsm", slices, _fgsm(slices, plain, IMAGE_LIMITS), settings.eps, plain)
+    sweep("pgd", slices, steps, settings.pgd_eps, plain)
     if isinstance(estimator, RecRegEstimator):
         with torch.no_grad():
             d = torch.cat([difference(slices.image[b], slices.mask[b], estimator.rec_net) for b in slices.batches()])
         seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
-        sweep("fgsm-difference", seen, _fgsm(seen, regression, DIFFERENCE_LIMITS), settings.eps, regression)
+        one_step = _fgsm(seen, regression, DIFFERENCE_LIMITS)
+        sweep("fgsm-difference", seen, one_step, settings.eps, regression)
         rival = evaluated_model(study, evaluated_name(study, structure, "direct", seed))
         models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
         sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), settings.eps, *models)
-    figures["steps"] = _longer(slices.part(slice(settings.long_slices)), estimator, settings, generator)
-    figures["smallest_eps"] = _smallest(slices, estimator, settings, generator)
-    folder = study.folder / "attacks"
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {key: value.numpy().astype(np.float32) for key, value in predictions.items()}
-    images = {"attacked": attacked.numpy(), "mask": slices.mask.numpy().astype(bool)}
-    np.savez_compressed(folder / f"{name}.npz", **images, **arrays)
-    partial_file = folder / f"{name}.partial"
-    partial_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    partial_file.replace(folder / f"{name}.json")
+    for key, measured in (("steps", _longer), ("smallest_eps", _smallest)):
+        if key not in record.figures:
+            record.keep(**{key: measured(slices, estimator, settings, generator.manual_seed(study.split_seed))})
+    for defence, scorer in _defended(plain, settings, generator).items():
+        sweep(f"fgsm-{defence}", slices, _fgsm(slices, scorer, IMAGE_LIMITS), settings.eps, scorer)
+        # A step through the average costs as many gradients as it has copies.
+        fewer = settings.noise_copies if defence == "averaged" else 1
+        craft = partial(steps, steps=max(1, settings.pgd_steps // fewer))
+        sweep(f"pgd-{defence}", slices, craft, settings.pgd_eps[:1], scorer)
+
+
+def _sweep(
+    record: Record,
+    generator: Generator,
+    seed: int,
+    familiarity: dict[str, Any],
+    key: str,
+    slices: Slices,
+    craft: Callable[[float], Craft],
+    eps_list: tuple[float, ...],
+    *models: Scorer,
+) -> None:
+    """Run an attack with each eps that the record lacks; chance begins anew with each."""
+    rows: list[dict[str, Any]] = record.figures.get(key, [])
+    missing = [eps for eps in eps_list if eps not in [row["eps"] for row in rows]]
+    for eps in missing:
+        generator.manual_seed(seed)
+        outcome = run_attack(slices, craft(eps), *models)
+        # A difference image is nothing that the familiarity check ever sees.
+        rows.append({"eps": eps, **measure_outcome(slices, outcome, None if "difference" in key else familiarity)})
+        arrays = {f"{key}-{eps:g}": outcome.worst}
+        record.keep(arrays | ({"attacked": outcome.image} if key == "pgd" else {}), **{key: rows})
+        print(record.figures["name"], key, rows[-1], flush=True)
 
 
 def _fgsm(slices: Slices, scorer: Scorer, limits: tuple[float, float]) -> Callable[[float], Craft]:
-    """FGSM for any eps, from one gradient of each slice."""
-    ways = torch.ones(len(slices))
-    slopes = torch.cat([gradient(scorer(slices.mask[b]), slices.image[b], ways[b])[0] for b in slices.batches()])
+    """FGSM for any eps, from one gradient of each slice, computed when it is first asked for."""
+
+    @cache
+    def slopes() -> Tensor:
+        ways = torch.ones(len(slices))
+        return torch.cat([gradient(scorer(slices.mask[b]), slices.image[b], ways[b])[0] for b in slices.batches()])
 
     def of_eps(eps: float) -> Craft:
         return lambda _, image, direction, part: step_along(
-            direction[:, None, None, None] * slopes[part], image, eps, limits
+            direction[:, None, None, None] * slopes()[part], image, eps, limits
         )
 
     return of_eps
@@ -200,18 +211,17 @@ def _pgd(eps: float, *, steps: int, generator: Generator) -> Craft:
     )
 
 
-def _defended(estimator: DirectEstimator, settings: AttackStudy, generator: Generator) -> dict[str, Scorer]:
-    """The model as it is, and behind each cheap defence."""
-    plain = partial(score_of_pipeline, estimator)
+def _defended(plain: Scorer, settings: AttackStudy, generator: Generator) -> dict[str, Scorer]:
+    """The model behind each cheap defence."""
     return {
-        "": plain,
-        "-smoothed": lambda mask: smoothed(plain(mask), settings.smoothing),
-        "-averaged": lambda mask: averaged(plain(mask), settings.noise, settings.noise_copies, generator),
+        "smoothed": lambda mask: smoothed(plain(mask), settings.smoothing),
+        "averaged": lambda mask: averaged(plain(mask), settings.noise, settings.noise_copies, generator),
     }
 
 
 def _longer(slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator) -> dict[str, Any]:
     """Whether more steps do more harm: the error and the gain in logits after each step of a run twice as long."""
+    slices = slices.part(slice(settings.long_slices))
     eps, total = settings.pgd_eps[0], 2 * settings.pgd_steps
     errors, gains = [], []
     for batch in slices.batches():
