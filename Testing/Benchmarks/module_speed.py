@@ -1,5 +1,7 @@
-"""Prints how long the panel takes, warm, on the 10-slice demo heart: from the Assess button to drawn results, and from an
-edit of one slice to the drawn result of scoring it again, with the pause that waits for the end of an edit.
+"""Prints how long the panel takes, warm, on the 10-slice demo heart.
+
+From the Assess button to drawn results, and from an edit of one slice to the drawn result of scoring it again, with the
+pause that waits for the end of an edit.
 """
 
 import sys
@@ -27,8 +29,12 @@ def main() -> None:
         clicked = time.perf_counter() - begun
         longest.append(max(clicked, process_events(lambda: not panel.steps.running)))
         totals.append(time.perf_counter() - begun)
-    print(f"Assess, first run: {totals[0]:.2f} s, longest step {1000 * longest[0]:.0f} ms (loads torch and the networks)")
-    print(f"Assess, warm: {max(totals[1:]):.2f} s at most, longest step {1000 * max(longest[1:]):.0f} ms (goals 1 s, 200 ms)")
+    print(
+        f"Assess, first run: {totals[0]:.2f} s, longest step {1000 * longest[0]:.0f} ms (loads torch and the networks)"
+    )
+    print(
+        f"Assess, warm: {max(totals[1:]):.2f} s at most, longest step {1000 * max(longest[1:]):.0f} ms (goals 1 s, 200 ms)"
+    )
     segmentation = panel.parameters.segmentation
     key = segmentation.GetSegmentation().GetNthSegmentID(0)
     times = []
