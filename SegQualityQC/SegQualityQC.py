@@ -62,8 +62,15 @@ def registerSampleData():
         uris="",
         fileNames="",
         nodeNames="DemoHeart",
-        customDownloader=lambda source: SegQualityQCLogic().loadDemo(),
+        customDownloader=loadSample,
     )
+
+
+def loadSample(source):
+    """Compute the synthetic heart, put it into the scene and show it; called by the Sample Data module."""
+    volumeNode, segmentationNode = SegQualityQCLogic().loadDemo()
+    slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
+    return [volumeNode, segmentationNode]
 
 
 @parameterNodeWrapper
@@ -354,6 +361,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     _estimators = None
     _edited = None
+    _torchFound = False
 
     def getParameterNode(self):
         return SegQualityQCParameterNode(super().getParameterNode())
@@ -541,8 +549,14 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         return [volumeNode, segmentationNode]
 
     def torchInstalled(self):
-        """Whether PyTorch can be imported; does not import it."""
-        return importlib.util.find_spec("torch") is not None
+        """Whether a PyTorch that is new enough can be imported; does not import it."""
+        if not SegQualityQCLogic._torchFound:
+            importlib.invalidate_caches()  # it may have been installed a moment ago
+            found = importlib.util.find_spec("torch") is not None
+            packaging = getattr(slicer, "packaging", None)  # new in Slicer 5.11
+            new = packaging is None or packaging.pip_check(f"torch{TORCH_REQUIREMENT}")
+            SegQualityQCLogic._torchFound = found and new
+        return SegQualityQCLogic._torchFound
 
     def installTorch(self):
         """Install PyTorch with the PyTorch extension, after the user agreed to it.

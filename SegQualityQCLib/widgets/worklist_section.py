@@ -169,7 +169,9 @@ class WorklistSection:
         parameters.EndModify(was_modifying)
         show_volume(volume_node)
         self._panel.refresh()
-        if not self._panel.results.reports and self._panel.logic.torchInstalled():
+        if self._panel.results.reports:
+            self._panel.navigation.go_to_row(0)
+        elif self._panel.logic.torchInstalled():
             self._panel.onAssess()
 
     def _run(self, action: Callable[[], None]) -> None:

@@ -1,10 +1,21 @@
 """The panel for real: its .ui file and its class on Qt, with the real scene."""
 
-import pytest
-import slicer
-from PySide6 import QtGui, QtWidgets
-from slicer_harness.application import open_panel, process_events, start
+import re
+import shutil
+import sys
+import types
 
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+import vtk
+from PySide6 import QtCore, QtGui, QtWidgets
+from slicer_harness.application import open_panel, process_events, start
+from slicer_harness.editing import edit_slice, slice_pixels
+from slicer_harness.scenes import node_ids, segmentation_node, volume_node
+
+from SegQualityQCLib.bundle import find_bundle
 from SegQualityQCLib.scene.references import OVERLAY, TABLE, existing_node
 
 
@@ -57,6 +68,121 @@ def test_an_unusable_input_is_one_sentence_in_the_panel(panel):
     process_events(finished(panel))
     assert "nothing of DemoHeart segmentation is empty" in panel.ui.statusLabel.text()
     assert existing_node(segmentation, TABLE) is None
+
+
+def array_of(node):
+    return slicer.util.arrayFromVolume(node)
+
+
+def constant(volume, segmentation):
+    array_of(volume)[:] = 7
+    slicer.util.arrayFromVolumeModified(volume)
+
+
+def infinite(volume, segmentation):
+    slicer.util.updateVolumeFromArray(volume, np.where(array_of(volume) > 500, np.inf, array_of(volume)))
+
+
+def without_pixels(volume, segmentation):
+    volume.SetAndObserveImageData(None)
+
+
+def elsewhere(volume, segmentation):
+    volume.SetOrigin(5000, 0, 0)
+
+
+def flat(volume, segmentation):
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    for row in range(3):
+        matrix.SetElement(row, 1, matrix.GetElement(row, 0))
+    volume.SetIJKToRASMatrix(matrix)
+
+
+def erased(volume, segmentation):
+    key = segmentation.GetSegmentation().GetNthSegmentID(0)
+    for index in range(10):
+        if slice_pixels(segmentation, key, index):
+            edit_slice(segmentation, key, index, lambda pixels: pixels * 0)
+
+
+def without_segments(volume, segmentation):
+    segmentation.GetSegmentation().RemoveAllSegments()
+
+
+BAD_INPUTS = {
+    constant: "is constant",
+    infinite: "NaN or infinite",
+    without_pixels: "has no pixels",
+    elsewhere: "does not overlap",
+    flat: "degenerate|impossible geometry",
+    erased: "is empty",
+    without_segments: "has no segments|tick at least one",
+}
+
+
+@pytest.mark.parametrize("make_bad", BAD_INPUTS, ids=lambda function: function.__name__)
+def test_each_bad_input_is_one_sentence_and_leaves_the_scene_as_it_was(panel, make_bad):
+    volume, segmentation = panel.parameters.volume, panel.parameters.segmentation
+    make_bad(volume, segmentation)
+    before = node_ids(slicer.mrmlScene)
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    sentence = panel.ui.statusLabel.text()
+    assert re.search(BAD_INPUTS[make_bad], sentence) and sentence.count(".") <= 3
+    assert slicer.errors == []
+    assert node_ids(slicer.mrmlScene) == before
+
+
+def test_a_damaged_model_is_refused_when_it_is_added(panel, tmp_path, monkeypatch):
+    source = tmp_path / "stranger"
+    shutil.copytree(find_bundle("acdc-lv-myocardium-direct"), source)
+    weights = source / "models" / "reg_net.pt"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_: str(source))
+    panel.ui.addModelButton.click()
+    assert "checksum" in panel.ui.statusLabel.text()
+    assert panel.ui.modelCombo.findText("stranger") < 0
+
+
+def test_a_model_that_is_added_can_be_chosen(panel, tmp_path, monkeypatch):
+    source = tmp_path / "my-model"
+    shutil.copytree(find_bundle("acdc-lv-myocardium-direct"), source)
+    monkeypatch.setattr(QtWidgets.QFileDialog, "getExistingDirectory", lambda *_: str(source))
+    panel.ui.addModelButton.click()
+    panel.ui.modelCombo.setCurrentIndex(panel.ui.modelCombo.findText("my-model"))
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    assert panel.ui.resultsTable.rowCount() == 10
+
+
+def test_the_sample_heart_is_registered_in_the_sample_data_module(module, monkeypatch):
+    registered = []
+    logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **source: registered.append(source))
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=logic))
+    module.registerSampleData()
+    (source,) = registered
+    assert source["sampleName"] == "SegQualityQCDemoHeart" and callable(source["customDownloader"])
+
+
+def test_a_real_patient_is_assessed_in_the_panel(module, acdc_root):
+    folder = sorted((acdc_root / "training").glob("patient*"))[0]
+    image = sorted(folder.glob("*frame??.nii.gz"))[0]
+    labels = sitk.ReadImage(str(image).replace(".nii.gz", "_gt.nii.gz"))
+    volume = volume_node(slicer.mrmlScene, sitk.ReadImage(str(image)), "patient")
+    names = ["RV cavity", "LV myocardium", "LV cavity"]
+    segmentation_node(slicer.mrmlScene, labels, volume, "reference", names)
+    panel = open_panel(module)
+    for row in (0, 2):
+        panel.ui.segmentsList.item(row).setCheckState(QtCore.Qt.Unchecked)
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    assert slicer.errors == []
+    assert panel.ui.statusLabel.text() == ""
+    (report,) = panel.results.reports.values()
+    assert report.case.segment == "LV myocardium"
+    assert report.volume.dice > 0.7  # it is the reference
+    panel.cleanup()
 
 
 def test_closing_the_scene_ends_an_assessment(panel):
