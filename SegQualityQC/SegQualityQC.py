@@ -117,6 +117,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.results = None
         self._guiTag = None
         self._updates = 0
+        self._entered = False
         self._followed = True
 
     def setup(self):
@@ -163,19 +164,22 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
-        self.enter()
+        self.initializeParameterNode()
 
     def cleanup(self):
         self.exit()
         self.removeObservers()
 
     def enter(self):
+        self._entered = True
         self.initializeParameterNode()
         self.shortcuts.install(slicer.util.mainWindow())
         self.navigation.install()
+        self.correction.resume()
         self.follower.edited()  # by other modules, while this one was closed
 
     def exit(self):
+        self._entered = False
         self.steps.stop()
         self.shortcuts.remove()
         self.navigation.remove()
@@ -194,7 +198,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
-        self.initializeParameterNode()
+        if self._entered:
+            self.initializeParameterNode()
 
     def onNodesChanged(self, caller, event):
         # A node has no data yet while it is being added, and is still there while it is being removed.

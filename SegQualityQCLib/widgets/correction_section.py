@@ -26,10 +26,16 @@ class CorrectionSection:
         self._panel = panel
         self.editor: Any = None
         self.entered = False
+        self._unfolded = False
         ui = panel.ui
         ui.correctButton.connect("contentsCollapsed(bool)", self._on_collapsed)
         ui.compareCheck.connect("toggled(bool)", self._on_compare)
         ui.restoreButton.connect("clicked(bool)", lambda checked=False: self._restore())
+
+    def resume(self) -> None:
+        """Set the editor again where it was in use when the module was left."""
+        if self._unfolded:
+            self._enter()
 
     def follow_selection(self) -> None:
         """Set the editor, where it is in use, to the segment of the selected row."""
@@ -37,6 +43,7 @@ class CorrectionSection:
             self._enter()
 
     def _on_collapsed(self, collapsed: bool) -> None:
+        self._unfolded = not collapsed
         if collapsed:
             self.leave()
         else:

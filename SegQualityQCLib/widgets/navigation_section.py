@@ -27,6 +27,7 @@ class NavigationSection:
     def __init__(self, panel: Any) -> None:
         self._panel = panel
         self._plot_views: list[Any] = []
+        self._installed = False
         self.marks = SliceViewMarks(slicer.app.layoutManager())
         ui = panel.ui
         for button, action in (
@@ -41,17 +42,33 @@ class NavigationSection:
 
     def install(self) -> None:
         """Mark the slice views and listen to the plot views, while the module is open."""
-        self.marks.install()
         layout_manager = slicer.app.layoutManager()
-        if layout_manager is None or self._plot_views:
+        if layout_manager is None or self._installed:
             return
+        self._installed = True
+        layout_manager.connect("layoutChanged(int)", self._on_layout)
+        self._listen(layout_manager)
+
+    def remove(self) -> None:
+        """Leave the views as they were."""
+        if self._installed:
+            self._installed = False
+            slicer.app.layoutManager().disconnect("layoutChanged(int)", self._on_layout)
+            self._stop_listening()
+
+    def _on_layout(self, layout: int) -> None:
+        """Another layout may have other views."""
+        self._stop_listening()
+        self._listen(slicer.app.layoutManager())
+
+    def _listen(self, layout_manager: Any) -> None:
+        self.marks.install()
         for n in range(layout_manager.plotViewCount):
             view = layout_manager.plotWidget(n).plotView()
             view.connect(_POINT_SELECTED, self._on_point)
             self._plot_views.append(view)
 
-    def remove(self) -> None:
-        """Leave the views as they were."""
+    def _stop_listening(self) -> None:
         self.marks.remove()
         for view in self._plot_views:
             view.disconnect(_POINT_SELECTED, self._on_point)
@@ -110,7 +127,6 @@ class NavigationSection:
         chart = existing_node(self._panel.parameters.segmentation, CHART)
         if chart is not None:
             slicer.modules.plots.logic().ShowChartInLayout(chart)
-            self.install()  # the layout may have gained a plot view
 
     def _on_point(self, series_ids: Any, selections: Any) -> None:
         for n in range(series_ids.GetNumberOfValues()):

@@ -32,9 +32,8 @@ def main() -> None:
     print(
         f"Assess, first run: {totals[0]:.2f} s, longest step {1000 * longest[0]:.0f} ms (loads torch and the networks)"
     )
-    print(
-        f"Assess, warm: {max(totals[1:]):.2f} s at most, longest step {1000 * max(longest[1:]):.0f} ms (goals 1 s, 200 ms)"
-    )
+    steps = [1000 * seconds for seconds in longest]
+    print(f"Assess, warm: {max(totals[1:]):.2f} s at most, longest step {max(steps[1:]):.0f} ms (goals 1 s, 200 ms)")
     segmentation = panel.parameters.segmentation
     key = segmentation.GetSegmentation().GetNthSegmentID(0)
     times = []

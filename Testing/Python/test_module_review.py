@@ -118,6 +118,17 @@ def test_the_view_says_what_slice_it_shows(panel):
     assert not mark.text.GetVisibility()
 
 
+def test_another_layout_keeps_its_views_marked_once(panel):
+    slicer.app.layoutManager().layoutChanged.emit(4)
+    assert len(panel.navigation.marks._marks) == 3
+    renderer = (
+        slicer.app.layoutManager().sliceWidget("Red").sliceView().renderWindow().GetRenderers().GetFirstRenderer()
+    )
+    assert renderer.GetViewProps().GetNumberOfItems() == 2  # a band and a line of text
+    panel.exit()
+    assert renderer.GetViewProps().GetNumberOfItems() == 0
+
+
 def test_an_edited_slice_is_scored_again_and_only_that_one(panel):
     key, _ = select(panel, 2)
     before = results(panel).reports[key]
@@ -171,6 +182,7 @@ def test_the_segment_editor_is_set_to_the_row_and_stops_when_the_module_is_left(
     assert editor.effect is None and not editor.shortcuts and not editor.observing
     assert slicer.util.mainWindow().findChildren(QtGui.QShortcut) == []
     panel.enter()
+    assert editor.shortcuts and editor.observing  # the section is still unfolded
     assert len(slicer.util.mainWindow().findChildren(QtGui.QShortcut)) == 6
 
 

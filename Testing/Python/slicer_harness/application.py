@@ -169,6 +169,7 @@ def open_panel(module):
     window.resize(470, 860)
     widget = module.SegQualityQCWidget(window)
     widget.setup()
+    widget.enter()
     window.show()
     return widget
 

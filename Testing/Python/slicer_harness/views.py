@@ -49,12 +49,20 @@ class PlotWidget:
         return self._view
 
 
-class LayoutManager:
+class LayoutManager(QtCore.QObject):
     plotViewCount = 1
+    layoutChanged = QtCore.Signal(int)
 
     def __init__(self, slice_nodes):
+        super().__init__()
         self._widgets = {node.GetLayoutName(): SliceWidget(node) for node in slice_nodes}
         self._plot = PlotWidget()
+
+    def connect(self, signal, receiver):
+        connect(self, signal, receiver)
+
+    def disconnect(self, signal, receiver):
+        disconnect(self, signal, receiver)
 
     def sliceViewNames(self):
         return tuple(self._widgets)
