@@ -13,10 +13,11 @@ import pytest
 
 @pytest.fixture(scope="module")
 def sample(repository, tmp_path_factory):
-    """A folder where the first command of README was given."""
+    """A folder where the commands that README shows on the sample were given."""
     folder = tmp_path_factory.mktemp("reader")
     readme = (repository / "README.md").read_text(encoding="utf-8")
-    for line in re.findall(r"^    (segquality .+)$", readme, re.MULTILINE):
+    (section,) = re.findall(r"^## The command\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
+    for line in re.findall(r"^    (segquality .+)$", section, re.MULTILINE):
         program = [sys.executable, "-c", "from SegQualityQCLib.cli.main import app; app()", *shlex.split(line)[1:]]
         run = subprocess.run(program, cwd=folder, capture_output=True, encoding="utf-8", check=False)
         assert run.returncode == 0, f"{line}: {run.stderr}"
