@@ -34,7 +34,10 @@ def show_volume(volume_node: Any) -> None:
 
 
 def show_overlay(segmentation_node: Any, visible: bool) -> None:
-    """Show or hide the coloured slices, as the foreground of all slice views."""
+    """Show or hide the coloured slices, as the foreground of all slice views.
+
+    The segments' own fill would lie over the colours, so it gives way to them; their outlines stay.
+    """
     overlay = existing_node(segmentation_node, OVERLAY)
     if overlay is None:
         return
@@ -44,6 +47,9 @@ def show_overlay(segmentation_node: Any, visible: bool) -> None:
             composite.SetForegroundOpacity(0.5)
         elif composite.GetForegroundVolumeID() == overlay.GetID():
             composite.SetForegroundVolumeID(None)
+    segments = segmentation_node.GetDisplayNode()
+    if segments is not None:
+        segments.SetVisibility2DFill(not visible)
     legend_node = legend(overlay.GetDisplayNode())
     if legend_node is not None:
         legend_node.SetVisibility(visible)
