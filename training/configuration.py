@@ -122,6 +122,20 @@ class Variant:
         return replace(sampling, **changes)
 
 
+@dataclass(frozen=True)
+class Ablation:
+    """How the variants are trained, all alike.
+
+    Attributes:
+        kind: The method.
+        epochs: Of each; ``None`` trains them as the bundled model, which is then the first row of the table. With fewer
+            epochs a variant that changes nothing has to be among them, to compare with.
+    """
+
+    kind: str = "rec-reg"
+    epochs: int | None = None
+
+
 HARDENED = Variant("hardened", "fine-tuned on images attacked through the whole pipeline")
 
 
@@ -186,7 +200,8 @@ class Study:
     Attributes:
         margin: Pixels around the networks' window that the cache keeps for augmentation.
         seeds: Seeds of the REG-Nets; the first one is exported.
-        variants: Other ways of training REG-Net on the first structure's difference images, for the ablation table.
+        variants: Other ways of training the first structure's REG-Net, for the ablation table.
+        ablation: How the variants are trained.
         familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
             of what is familiar.
         hardening: How the first structure's REG-Nets are made to stand attacks; ``None`` leaves that out.
@@ -211,6 +226,7 @@ class Study:
     reg_network: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     variants: tuple[Variant, ...] = ()
+    ablation: Ablation = field(default_factory=Ablation)
     split_seed: int = 0
     familiarity_margin: float = 1.0
     hardening: Hardening | None = None
@@ -268,6 +284,7 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
         "rec_net": Fit,
         "reg_net": Fit,
         "sampling": Sampling,
+        "ablation": Ablation,
         "hardening": Hardening,
         "attack_study": AttackStudy,
     }

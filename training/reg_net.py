@@ -160,6 +160,8 @@ def train_reg_net(
     if structure.warm_start is not None:
         weights = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / "reg_net.pt"
         epochs, cycles = study.reg_net.warm_epochs or epochs, 1
+    if variant is not None and study.ablation.epochs is not None:
+        epochs, cycles = study.ablation.epochs, 1
     for cycle in range(cycles):
         result = folder / f"cycle{cycle}" / "reg_net.pt"
         if not result.is_file():  # an interrupted run goes on with the cycle it was in

@@ -129,10 +129,12 @@ def _kind_table(runs: list[_Run]) -> list[str]:
 
 def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
     """What each addition brings: the same net trained in other ways."""
-    structure, seed = study.structures[0], study.seeds[0]
-    name = f"{bundle_name(study, structure, 'rec-reg')}-seed{seed}"
+    structure, seed, ablation = study.structures[0], study.seeds[0], study.ablation
+    name = f"{bundle_name(study, structure, ablation.kind)}-seed{seed}"
     evaluated = [
-        ("as shipped", None, figures) for s, k, n, figures in runs if (s, k, n) == (structure, "rec-reg", seed)
+        ("as shipped", None, figures)
+        for s, k, n, figures in runs
+        if (s, k, n) == (structure, ablation.kind, seed) and ablation.epochs is None
     ]
     for variant in study.variants:
         path = study.folder / "evaluation" / f"{name}-{variant.name}.json"
@@ -148,7 +150,8 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
         for says, without, figures in evaluated
     ]
     head = ("trained", "MAE U-nets", "MAE perturbed", "MAE on the kind never seen (goal at most .06)")
-    return [f"## Ablation: {structure.name}, difference image", "", *markdown_table(head, rows), ""]
+    budget = "" if ablation.epochs is None else f", {ablation.epochs} epochs each"
+    return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}{budget}", "", *markdown_table(head, rows), ""]
 
 
 def _reconstruction_table(study: Study) -> list[str]:
