@@ -136,7 +136,7 @@ def connected(workers: int | None, scheduler: str | None, cases: int) -> Iterato
                     n_workers=max(1, min(workers or CPU_COUNT, cases)),
                     threads_per_worker=_THREADS,
                     processes=True,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # for this machine alone, and beside another cohort's
                     local_directory=spill,
                     silence_logs=50,  # a killed worker is told in our own words, if it matters
                 )

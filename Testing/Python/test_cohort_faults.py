@@ -31,7 +31,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
         yield cluster
 
 
@@ -86,21 +86,21 @@ POISON = """
 import os, signal
 from SegQualityQCLib.cohort import scoring
 
-sound = scoring.score_case
-
 def score_case(case, options):
     if case.name == "poison":
         os.kill(os.getpid(), signal.SIGKILL)
-    return sound(case, options)
+    return scoring.sound(case, options)
 
-scoring.score_case = score_case
+if not hasattr(scoring, "sound"):  # Dask runs this more than once
+    scoring.sound, scoring.score_case = scoring.score_case, score_case
 """
 
 
+@pytest.mark.slow  # a worker starts four times
 def test_a_case_that_kills_every_worker_is_given_up_and_the_others_are_done(files, tmp_path):
     poison = CohortCase("poison", files / "image.nii.gz", files / "labels.nii.gz", MYOCARDIUM)
     cases = [*some_cases(files, 2), poison, *some_cases(files, 8)[2:]]
-    kwargs = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    kwargs = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
     with LocalCluster(preload=[POISON], **kwargs) as cluster:
         end = run_cohort(cases, tmp_path / "out", scheduler=cluster.scheduler_address)
     assert (end.done, end.failed) == (9, 1)

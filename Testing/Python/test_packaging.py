@@ -27,6 +27,7 @@ def test_the_wheel_holds_the_library_with_its_models_and_nothing_else(installed)
     tops = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
     assert tops == {"SegQualityQCLib"}
     assert not list(installed.rglob("test_*.py"))
+    assert (installed / "SegQualityQCLib" / "cohort" / "templates" / "page.html.jinja").is_file()
 
 
 def test_the_installed_library_finds_its_models_away_from_the_checkout(installed, tmp_path):
