@@ -125,7 +125,7 @@ def _draw_demo(study: Study, name: str, path: Path) -> None:
         axis.set_ylabel(says)
     for axis in axes.ravel():
         axis.set(xticks=[], yticks=[])
-    _save(figure, path)
+    _save(figure, path, dpi=45)  # noise does not compress
 
 
 def _draw_corruptions(paths: list[Path], path: Path) -> None:
@@ -149,6 +149,6 @@ def _draw_corruptions(paths: list[Path], path: Path) -> None:
     _save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
-    figure.savefig(path, dpi=70)
+def _save(figure: plt.Figure, path: Path, dpi: int = 70) -> None:
+    figure.savefig(path, dpi=dpi)
     plt.close(figure)

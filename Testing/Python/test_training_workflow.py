@@ -31,5 +31,7 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert len(report.slices) == 10
     page = (exported / "README.md").read_text(encoding="utf-8")
     assert "## Goals: left ventricular myocardium" in page and "patient" in page
+    attacks = (exported / "attacks.md").read_text(encoding="utf-8")
+    assert "acdc-lv-myocardium-seed0-hardened" in attacks and "slice thickness" in attacks
     again = snakemake(repository, tmp_path, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
