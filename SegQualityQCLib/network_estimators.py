@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -37,13 +37,22 @@ _GOES_ON_ABOVE = 0.5
 
 
 class DirectEstimator(Estimator):
-    """REG-Net on the image and the mask (Robinson et al., MICCAI 2018)."""
+    """REG-Net on the image and the mask (Robinson et al., MICCAI 2018).
+
+    Where the GPU runs out of memory, fewer slices go through the networks together, and where one is still too many,
+    the networks go to the CPU and stay there.
+
+    Attributes:
+        device: Where the networks are.
+        short_of_memory: Whether the GPU ran out of memory; reports say so with the flag ``gpu_memory``.
+    """
 
     requires = frozenset({"image", "mask"})
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         self.bundle = bundle
         self.device = device
+        self.short_of_memory = False
         quality = bundle.quality
         try:
             self.reg_net = self._network(
@@ -94,8 +103,31 @@ class DirectEstimator(Estimator):
         Returns:
             Shape (n,), in [0, 1].
         """
-        dice = self._forward(self._tensor(image), self._tensor(mask))
-        return dice.double().cpu().numpy()
+        return self._in_memory(self._forward, image, mask).astype(np.float64)
+
+    def _in_memory(
+        self, forward: Callable[[Tensor, Tensor], Tensor], image: NDArray[np.float32], mask: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """What ``forward`` makes of slices, with as many together as the memory of the device holds."""
+        try:
+            return forward(self._tensor(image), self._tensor(mask)).float().cpu().numpy()
+        except torch.cuda.OutOfMemoryError:
+            if self.device.type == "cpu" and len(image) <= 1:
+                raise
+        # Only here, where the exception no longer holds the tensors, can their memory be given back.
+        self.short_of_memory = True
+        torch.cuda.empty_cache()
+        half = len(image) // 2
+        if half:
+            parts = (slice(None, half), slice(half, None))
+            return np.concatenate([self._in_memory(forward, image[part], mask[part]) for part in parts])
+        self.device = torch.device("cpu")
+        for network in self._networks():
+            network.to(self.device)
+        return self._in_memory(forward, image, mask)
+
+    def _networks(self) -> list[nn.Module]:
+        return [self.reg_net]
 
     def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
         return self.reg_net(torch.cat([image, mask], dim=1))
@@ -118,6 +150,7 @@ class DirectEstimator(Estimator):
         flags += [] if self.bundle.target.matches(case.terminology_code, case.segment) else ["model_unmatched"]
         flags += ["gaps"] if Status.GAP in statuses else []
         flags += ["partly_scored"] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
+        flags += ["gpu_memory"] if self.short_of_memory else []
         return QualityReport(
             model=ModelIdentity(self.bundle.name, self.bundle.version, self.bundle.sha256),
             case=CaseDescription(
@@ -161,6 +194,9 @@ class RecRegEstimator(DirectEstimator):
         super().__init__(bundle, device)
         self.rec_net = self._network(RecNet(**bundle.quality["networks"]["rec_net"]), "models/rec_net.pt")
 
+    def _networks(self) -> list[nn.Module]:
+        return [self.reg_net, self.rec_net]
+
     def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
         return self.reg_net(torch.cat([difference(image, mask, self.rec_net), mask], dim=1))
 
@@ -179,11 +215,13 @@ class RecRegEstimator(DirectEstimator):
         result = np.zeros(windowed.image.shape, np.float32)
         for first in range(0, len(result), batch_size):
             part = slice(first, first + batch_size)
-            image, mask = self._tensor(windowed.image[part]), self._tensor(windowed.mask[part])
-            result[part] = difference(image, mask, self.rec_net).abs()[:, 0].cpu().numpy()
+            result[part] = self._in_memory(self._difference, windowed.image[part], windowed.mask[part])
         volume = sitk.GetImageFromArray(result)
         volume.CopyInformation(window_grid(case, window))
         return volume
+
+    def _difference(self, image: Tensor, mask: Tensor) -> Tensor:
+        return difference(image, mask, self.rec_net).abs()[:, 0]
 
 
 class _SliceScorer:
