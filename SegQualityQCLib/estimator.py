@@ -96,11 +96,12 @@ def load_estimator(model: str | Path | ModelBundle | None = None, device: str = 
     kinds: dict[str, type[DirectEstimator]] = {"direct": DirectEstimator, "rec-reg": RecRegEstimator}
     kind = kinds[bundle.quality["estimator"]]
     try:
-        return kind(bundle, torch.device(device))
+        estimator = kind(bundle, torch.device(device))
     except torch.cuda.OutOfMemoryError:  # others fill the GPU
         estimator = kind(bundle, torch.device("cpu"))
         estimator.short_of_memory = True
-        return estimator
+    estimator.try_out()
+    return estimator
 
 
 class EstimatorChoice:

@@ -53,13 +53,8 @@ class DirectEstimator(Estimator):
         self.bundle = bundle
         self.device = device
         self.short_of_memory = False
-        quality = bundle.quality
-        try:
-            self.reg_net = self._network(
-                RegNet(window=quality["window"]["size"], **quality["networks"]["reg_net"]), "models/reg_net.pt"
-            )
-        except (TypeError, ValueError) as error:
-            raise BundleError(f"The networks of the model {bundle.name} are not described rightly: {error}.") from error
+        window = {"window": bundle.quality["window"]["size"]}
+        self.reg_net = self._network(RegNet, "reg_net", window)
 
     def iter_assess(self, case: Case, *, batch_size: int = 8) -> Iterator[AssessmentStep]:
         """Assess a case batch by batch."""
@@ -103,7 +98,27 @@ class DirectEstimator(Estimator):
         Returns:
             Shape (n,), in [0, 1].
         """
-        return self._in_memory(self._forward, image, mask).astype(np.float64)
+        dice = self._in_memory(self._forward, image, mask).astype(np.float64)
+        if not np.isfinite(dice).all():
+            raise BundleError(f"The model {self.bundle.name} predicts something that is no number: use another one.")
+        return dice
+
+    def try_out(self) -> None:
+        """Let the networks see an empty slice.
+
+        Raises:
+            BundleError: They do not work on a window of this size.
+        """
+        size = self.bundle.quality["window"]["size"]
+        empty = np.zeros((1, size, size), np.float32)
+        try:
+            self.predict(empty, empty.astype(np.uint8))
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise BundleError(
+                f"The networks of the model {self.bundle.name} do not work on its window of {size} pixels."
+            ) from error
 
     def _in_memory(
         self, forward: Callable[[Tensor, Tensor], Tensor], image: NDArray[np.float32], mask: NDArray[np.uint8]
@@ -136,11 +151,19 @@ class DirectEstimator(Estimator):
         tensor = torch.from_numpy(np.ascontiguousarray(slices, np.float32))[:, None]
         return tensor.to(self.device, memory_format=torch.channels_last)
 
-    def _network(self, network: nn.Module, file: str) -> Any:
+    def _network(self, kind: type[nn.Module], name: str, further: dict[str, Any] | None = None) -> Any:
+        """A network with the weights of its file; nothing is allocated for what the metadata only claims."""
+        file = f"models/{name}.pt"
+        weights = self.bundle.weights(file)
         try:
-            network.load_state_dict(self.bundle.weights(file))
-        except RuntimeError as error:
-            raise BundleError(f"The weights {file} of the model {self.bundle.name} do not fit its networks.") from error
+            with torch.device("meta"):
+                network = kind(**self.bundle.quality["networks"][name], **(further or {}))
+            network.load_state_dict(weights, assign=True)
+        except (TypeError, ValueError, LookupError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:120]
+            raise BundleError(
+                f"The weights {file} of the model {self.bundle.name} do not fit its networks: {reason}."
+            ) from error
         network.eval().requires_grad_(False).to(self.device)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # known to torch, not its stubs
 
@@ -192,7 +215,7 @@ class RecRegEstimator(DirectEstimator):
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         super().__init__(bundle, device)
-        self.rec_net = self._network(RecNet(**bundle.quality["networks"]["rec_net"]), "models/rec_net.pt")
+        self.rec_net = self._network(RecNet, "rec_net")
 
     def _networks(self) -> list[nn.Module]:
         return [self.reg_net, self.rec_net]
