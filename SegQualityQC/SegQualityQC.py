@@ -519,6 +519,8 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
             )
             if "model_unmatched" in report.flags:
                 lines.append(_("The model {model} was made for another structure.").format(model=report.model.name))
+            if "gpu_memory" in report.flags:
+                lines.append(_("The GPU ran out of memory: smaller batches or the CPU were used."))
         return "\n".join(lines) if lines else _("Not assessed yet.")
 
     def showResults(self, segmentationNode, overlay, surface):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .calibration import check_table
 from .errors import BundleError
+from .familiarity import DESCRIPTORS
 from .resources import resources_folder
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ _UNSPECIFIED_TISSUE = "85756007"  # Slicer gives it to every new segment
 _MAX_METADATA_BYTES = 4 * 2**20
 _MAX_WEIGHT_BYTES = 256 * 2**20
 _MAX_FILTERS = 1024
+_MAX_CONVOLUTIONS = 32
 _MAX_WINDOW = 1024
+_MAX_PIXELS = 2**26  # of one slice in a network's widest level: window² times filters
 
 
 @dataclass(frozen=True)
@@ -124,15 +127,22 @@ class ModelBundle:
         import torch
 
         path = self.folder / file
-        self._check_archive(file)
+        size = self._check_archive(file)
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises many kinds for damaged or hostile files
             raise BundleError(
                 f"The weights {file} of the model {self.name} hold something other than tensors: refused."
             ) from error
-        if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        if not isinstance(state, dict) or not all(
+            isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
+        ):
             raise BundleError(f"The weights {file} of the model {self.name} are no table of tensors: refused.")
+        for tensor in state.values():
+            if tensor.layout != torch.strided or tensor.device.type != "cpu" or not _holds_its_values(tensor, size):
+                raise BundleError(
+                    f"The weights {file} of the model {self.name} claim more than the file holds: refused."
+                )
         for key, tensor in state.items():
             if tensor.dtype != torch.float32 or not torch.isfinite(tensor).all():
                 raise BundleError(f"The weights {key} in {file} of the model {self.name} are not finite float32.")
@@ -147,8 +157,11 @@ class ModelBundle:
                     "install the model again."
                 )
 
-    def _check_archive(self, file: str) -> None:
-        """A weight file is a zip archive whose members are stored, not compressed: so it cannot grow when read."""
+    def _check_archive(self, file: str) -> int:
+        """A weight file is a zip archive whose members are stored, not compressed: so it cannot grow when read.
+
+        Returns the bytes of its largest member, which no tensor can be larger than.
+        """
         try:
             with zipfile.ZipFile(self.folder / file) as archive:
                 members = archive.infolist()
@@ -158,6 +171,7 @@ class ModelBundle:
             raise BundleError(f"The weights {file} of the model {self.name} are compressed inside: refused.")
         if sum(member.file_size for member in members) > _MAX_WEIGHT_BYTES:
             raise BundleError(f"The weights {file} of the model {self.name} are larger than any known model: refused.")
+        return max((member.file_size for member in members), default=0)
 
 
 def models_folder() -> Path:
@@ -184,9 +198,10 @@ def add_bundle(folder: str | Path, models: str | Path) -> Path:
     Raises:
         BundleError: The bundle is damaged or unsafe, one of its name is there already, or it cannot be copied.
     """
+    from .estimator import load_estimator  # it needs this module
+
     bundle = ModelBundle.load(folder)
-    for file in bundle.quality["weights"]:
-        bundle.weights(file)
+    load_estimator(bundle, "cpu")
     target = Path(models) / bundle.folder.resolve().name
     if target.exists():
         raise BundleError(f"There is a model {target.name} already: remove {target} first.")
@@ -196,11 +211,12 @@ def add_bundle(folder: str | Path, models: str | Path) -> Path:
         for path in ("configs/metadata.json", *bundle.quality["weights"]):  # nothing but what was checked
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.folder / path, partial / path)
+        ModelBundle.load(partial)
         partial.replace(target)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise BundleError(f"The model {bundle.name} cannot be copied to {models}: {error}.") from error
-    ModelBundle.load(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
@@ -290,6 +306,12 @@ def _read_inside(folder: Path, path: Path, limit: int) -> bytes:
         raise BundleError(f"The file {path.name} of the model {folder.name} cannot be read: {error}.") from error
 
 
+def _holds_its_values(tensor: Tensor, most_bytes: int) -> bool:
+    """Whether a tensor has a value of its own for each place, and the file as many bytes as it claims."""
+    own = tensor.untyped_storage().nbytes()
+    return tensor.numel() * tensor.element_size() <= own <= most_bytes
+
+
 def _check_metadata(metadata: Any) -> None:
     for key in ("name", "version", "description", "license"):
         if not isinstance(metadata[key], str) or not metadata[key]:
@@ -314,6 +336,8 @@ def _check_metadata(metadata: Any) -> None:
         sizes = [*network.get("filters", []), *network.get("hidden", []), network.get("convolutions", 1)]
         if len(sizes) > 32 or not all(_whole_within(size, 1, _MAX_FILTERS) for size in sizes):
             raise ValueError("its networks have impossible sizes")
+        if window["size"] ** 2 * max([1, *network.get("filters", [])]) > _MAX_PIXELS or sizes[-1] > _MAX_CONVOLUTIONS:
+            raise ValueError("its networks are larger than any known one")
     for table in ("slice", "volume"):
         check_table(quality["calibration"][table])
     _check_familiarity(quality["familiarity"])
@@ -321,14 +345,13 @@ def _check_metadata(metadata: Any) -> None:
         raise ValueError(f"its weights must be {', '.join(ESTIMATORS[quality['estimator']])}")
     if not all(isinstance(value, str) for value in quality["weights"].values()):
         raise ValueError("its checksums are no texts")
-    if not isinstance(quality.get("evaluation", {}).get("mae", 0.0), (int, float)):
-        raise ValueError("its evaluated error is no number")
+    _finite(quality.get("evaluation", {}).get("mae", 0.0))
 
 
 def _check_familiarity(statistics: Any) -> None:
     d = len(statistics["mean"])
     rows = [statistics["mean"], *statistics["precision"]]
-    if not 0 < d <= 1024 or len(rows) != d + 1 or not all(len(row) == d for row in rows):
+    if d != DESCRIPTORS or len(rows) != d + 1 or not all(len(row) == d for row in rows):
         raise ValueError("its familiarity statistics have a wrong shape")
     for value in (statistics["threshold"], *(value for row in rows for value in row)):
         _finite(value)

@@ -94,7 +94,14 @@ def load_estimator(model: str | Path | ModelBundle | None = None, device: str = 
     else:
         bundle = ModelBundle.load(find_bundle(model))
     kinds: dict[str, type[DirectEstimator]] = {"direct": DirectEstimator, "rec-reg": RecRegEstimator}
-    return kinds[bundle.quality["estimator"]](bundle, torch.device(device))
+    kind = kinds[bundle.quality["estimator"]]
+    try:
+        estimator = kind(bundle, torch.device(device))
+    except torch.cuda.OutOfMemoryError:  # others fill the GPU
+        estimator = kind(bundle, torch.device("cpu"))
+        estimator.short_of_memory = True
+    estimator.try_out()
+    return estimator
 
 
 class EstimatorChoice:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 _QUANTILES = np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98])
 _RADIAL_BANDS = 8  # narrower ones would hold no frequency at the slow end of a 72-pixel middle
+DESCRIPTORS = 2 * len(_QUANTILES) + len(_QUANTILES) - 2 + _RADIAL_BANDS + 1
 _SHRINKAGE = 0.02
 _LEAST_VARIANCE = 1e-6  # a descriptor that is constant in training must not make the covariance singular
 

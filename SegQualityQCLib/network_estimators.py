@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -37,20 +37,24 @@ _GOES_ON_ABOVE = 0.5
 
 
 class DirectEstimator(Estimator):
-    """REG-Net on the image and the mask (Robinson et al., MICCAI 2018)."""
+    """REG-Net on the image and the mask (Robinson et al., MICCAI 2018).
+
+    Where the GPU runs out of memory, fewer slices go through the networks together, and where one is still too many,
+    the networks go to the CPU and stay there.
+
+    Attributes:
+        device: Where the networks are.
+        short_of_memory: Whether the GPU ran out of memory; reports say so with the flag ``gpu_memory``.
+    """
 
     requires = frozenset({"image", "mask"})
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         self.bundle = bundle
         self.device = device
-        quality = bundle.quality
-        try:
-            self.reg_net = self._network(
-                RegNet(window=quality["window"]["size"], **quality["networks"]["reg_net"]), "models/reg_net.pt"
-            )
-        except (TypeError, ValueError) as error:
-            raise BundleError(f"The networks of the model {bundle.name} are not described rightly: {error}.") from error
+        self.short_of_memory = False
+        window = {"window": bundle.quality["window"]["size"]}
+        self.reg_net = self._network(RegNet, "reg_net", window)
 
     def iter_assess(self, case: Case, *, batch_size: int = 8) -> Iterator[AssessmentStep]:
         """Assess a case batch by batch."""
@@ -94,8 +98,51 @@ class DirectEstimator(Estimator):
         Returns:
             Shape (n,), in [0, 1].
         """
-        dice = self._forward(self._tensor(image), self._tensor(mask))
-        return dice.double().cpu().numpy()
+        dice = self._in_memory(self._forward, image, mask).astype(np.float64)
+        if not np.isfinite(dice).all():
+            raise BundleError(f"The model {self.bundle.name} predicts something that is no number: use another one.")
+        return dice
+
+    def try_out(self) -> None:
+        """Let the networks see an empty slice.
+
+        Raises:
+            BundleError: They do not work on a window of this size.
+        """
+        size = self.bundle.quality["window"]["size"]
+        empty = np.zeros((1, size, size), np.float32)
+        try:
+            self.predict(empty, empty.astype(np.uint8))
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise BundleError(
+                f"The networks of the model {self.bundle.name} do not work on its window of {size} pixels."
+            ) from error
+
+    def _in_memory(
+        self, forward: Callable[[Tensor, Tensor], Tensor], image: NDArray[np.float32], mask: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """What ``forward`` makes of slices, with as many together as the memory of the device holds."""
+        try:
+            return forward(self._tensor(image), self._tensor(mask)).float().cpu().numpy()
+        except torch.cuda.OutOfMemoryError:
+            if self.device.type == "cpu" and len(image) <= 1:
+                raise
+        # Only here, where the exception no longer holds the tensors, can their memory be given back.
+        self.short_of_memory = True
+        torch.cuda.empty_cache()
+        half = len(image) // 2
+        if half:
+            parts = (slice(None, half), slice(half, None))
+            return np.concatenate([self._in_memory(forward, image[part], mask[part]) for part in parts])
+        self.device = torch.device("cpu")
+        for network in self._networks():
+            network.to(self.device)
+        return self._in_memory(forward, image, mask)
+
+    def _networks(self) -> list[nn.Module]:
+        return [self.reg_net]
 
     def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
         return self.reg_net(torch.cat([image, mask], dim=1))
@@ -104,11 +151,19 @@ class DirectEstimator(Estimator):
         tensor = torch.from_numpy(np.ascontiguousarray(slices, np.float32))[:, None]
         return tensor.to(self.device, memory_format=torch.channels_last)
 
-    def _network(self, network: nn.Module, file: str) -> Any:
+    def _network(self, kind: type[nn.Module], name: str, further: dict[str, Any] | None = None) -> Any:
+        """A network with the weights of its file; nothing is allocated for what the metadata only claims."""
+        file = f"models/{name}.pt"
+        weights = self.bundle.weights(file)
         try:
-            network.load_state_dict(self.bundle.weights(file))
-        except RuntimeError as error:
-            raise BundleError(f"The weights {file} of the model {self.bundle.name} do not fit its networks.") from error
+            with torch.device("meta"):
+                network = kind(**self.bundle.quality["networks"][name], **(further or {}))
+            network.load_state_dict(weights, assign=True)
+        except (TypeError, ValueError, LookupError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:120]
+            raise BundleError(
+                f"The weights {file} of the model {self.bundle.name} do not fit its networks: {reason}."
+            ) from error
         network.eval().requires_grad_(False).to(self.device)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # known to torch, not its stubs
 
@@ -118,6 +173,7 @@ class DirectEstimator(Estimator):
         flags += [] if self.bundle.target.matches(case.terminology_code, case.segment) else ["model_unmatched"]
         flags += ["gaps"] if Status.GAP in statuses else []
         flags += ["partly_scored"] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
+        flags += ["gpu_memory"] if self.short_of_memory else []
         return QualityReport(
             model=ModelIdentity(self.bundle.name, self.bundle.version, self.bundle.sha256),
             case=CaseDescription(
@@ -159,7 +215,10 @@ class RecRegEstimator(DirectEstimator):
 
     def __init__(self, bundle: ModelBundle, device: torch.device) -> None:
         super().__init__(bundle, device)
-        self.rec_net = self._network(RecNet(**bundle.quality["networks"]["rec_net"]), "models/rec_net.pt")
+        self.rec_net = self._network(RecNet, "rec_net")
+
+    def _networks(self) -> list[nn.Module]:
+        return [self.reg_net, self.rec_net]
 
     def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
         return self.reg_net(torch.cat([difference(image, mask, self.rec_net), mask], dim=1))
@@ -179,11 +238,13 @@ class RecRegEstimator(DirectEstimator):
         result = np.zeros(windowed.image.shape, np.float32)
         for first in range(0, len(result), batch_size):
             part = slice(first, first + batch_size)
-            image, mask = self._tensor(windowed.image[part]), self._tensor(windowed.mask[part])
-            result[part] = difference(image, mask, self.rec_net).abs()[:, 0].cpu().numpy()
+            result[part] = self._in_memory(self._difference, windowed.image[part], windowed.mask[part])
         volume = sitk.GetImageFromArray(result)
         volume.CopyInformation(window_grid(case, window))
         return volume
+
+    def _difference(self, image: Tensor, mask: Tensor) -> Tensor:
+        return difference(image, mask, self.rec_net).abs()[:, 0]
 
 
 class _SliceScorer:

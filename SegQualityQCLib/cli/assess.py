@@ -96,3 +96,5 @@ def print_reports(reports: list[QualityReport], threshold: float) -> None:
                 markup=False,
                 highlight=False,
             )
+        if "gpu_memory" in report.flags:
+            console.print("Note: the GPU ran out of memory: smaller batches or the CPU were used.", style="yellow")

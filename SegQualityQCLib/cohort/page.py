@@ -36,6 +36,7 @@ _FLAG_WORDS = {
     "partly_scored": "partly scored",
     "cropped_to_image": "cropped to the image",
     "gaps": "gaps",
+    "gpu_memory": "short of GPU memory",
 }
 
 

@@ -13,6 +13,7 @@ import torch
 
 from SegQualityQCLib.bundle import (
     ModelBundle,
+    add_bundle,
     available_bundles,
     bundle_for_segment,
     default_bundle,
@@ -129,6 +130,14 @@ def test_a_missing_file_is_named(copy, file):
         lambda m: m["quality"].update(weights={"../../secret.pt": "0"}),
         lambda m: m["quality"].update(weights={}),
         lambda m: m["quality"]["target"].update(aliases=[1]),
+        lambda m: m["quality"]["networks"].pop("rec_net"),
+        lambda m: m["quality"]["networks"]["rec_net"].update(filters=[]),
+        lambda m: m["quality"]["networks"]["reg_net"].update(filters=[1024], hidden=[1024]),  # 21 GB
+        lambda m: m["quality"]["networks"]["reg_net"].update(filters=[1024] * 31, convolutions=1024),
+        lambda m: m["quality"]["window"].update(size=1024),
+        lambda m: m["quality"]["window"].update(size=145),
+        lambda m: m["quality"]["familiarity"].update(mean=[0.0], precision=[[1.0]]),
+        lambda m: m["quality"]["evaluation"].update(mae=float("nan")),
     ],
 )
 def test_unusable_metadata_is_refused_with_one_sentence(copy, change):
@@ -172,8 +181,14 @@ def test_code_in_a_weight_file_is_not_executed(copy, tmp_path):
         {"head.0.weight": torch.zeros(2)},
         {"head.0.weight": "text"},
         [torch.zeros(2)],
+        {0: torch.zeros(2)},
+        {"head.0.weight": torch.zeros(1).expand(10**6, 10**7)},
+        {"head.0.weight": torch.zeros(2, 2).to_sparse()},
+        {"head.0.weight": torch.sparse_coo_tensor(size=(10**6, 10**6))},
+        {"head.0.weight": torch.zeros(2, 2, device="meta")},
     ],
-    ids=["empty", "no zip", "NaN", "float64", "other shape", "text", "list"],
+    ids=["empty", "no zip", "NaN", "float64", "other shape", "text", "list", "number for a name"]
+    + ["40 TB from 4 bytes", "sparse", "gigantic and sparse", "no values"],
 )
 def test_weights_that_are_not_this_networks_finite_tensors_are_refused(copy, content):
     set_weights(copy, content)
@@ -197,3 +212,61 @@ def test_a_link_out_of_the_bundle_is_refused(copy, tmp_path, linked):
     (copy / linked).symlink_to(outside)
     with pytest.raises(BundleError, match="leads out"):
         ModelBundle.load(copy)
+
+
+def test_a_tensor_longer_than_its_file_is_refused_before_it_is_read(copy, tmp_path):
+    whole, short = tmp_path / "whole.pt", tmp_path / "short.pt"
+    torch.save({"head.0.weight": torch.zeros(2**16)}, whole)
+    with zipfile.ZipFile(whole) as archive, zipfile.ZipFile(short, "w") as shorter:
+        for member in archive.namelist():
+            content = archive.read(member)
+            shorter.writestr(member, content[:16] if member.endswith("data/0") else content)
+    set_weights(copy, short.read_bytes())
+    with pytest.raises(BundleError):
+        load_estimator(ModelBundle.load(copy), "cpu")
+
+
+def test_finite_weights_that_end_in_no_number_give_no_score(copy):
+    state = ModelBundle.load(copy).weights("models/reg_net.pt")
+    set_weights(
+        copy, {key: torch.full_like(value, 3e38) * torch.randn(value.shape).sign() for key, value in state.items()}
+    )
+    with pytest.raises(BundleError, match="no number"):
+        load_estimator(ModelBundle.load(copy), "cpu")
+
+
+REFUSED = {
+    "other networks": lambda folder: change_metadata(
+        folder, lambda m: m["quality"]["networks"]["reg_net"].update(hidden=[7])
+    ),
+    "unknown networks": lambda folder: change_metadata(
+        folder, lambda m: m["quality"]["networks"]["reg_net"].update(depth=3)
+    ),
+    "code": lambda folder: set_weights(folder, {"head.0.weight": Command(folder.parent / "executed")}),
+    "NaN": lambda folder: set_weights(folder, {"head.0.weight": torch.full((2, 2), float("nan"))}),
+    "a missing file": lambda folder: (folder / "models" / "reg_net.pt").unlink(),
+    "a checksum": lambda folder: (folder / "models" / "reg_net.pt").write_bytes(b"other"),
+    "metadata of gigantic nesting": lambda folder: (folder / "configs" / "metadata.json").write_text("[" * 10**6),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_verify_refuses_cannot_be_added_and_leaves_nothing(copy, tmp_path, what):
+    REFUSED[what](copy)
+    with pytest.raises(BundleError) as verified:
+        load_estimator(ModelBundle.load(copy), "cpu")
+    with pytest.raises(BundleError) as added:
+        add_bundle(copy, tmp_path / "models")
+    assert str(verified.value) == str(added.value)
+    assert not (tmp_path / "models").exists() and not (tmp_path / "executed").exists()
+
+
+def test_a_sound_model_is_added_whole_with_nothing_beside_it_and_once(copy, tmp_path):
+    (copy / "run_me.py").write_text("raise SystemExit")
+    added = add_bundle(copy, tmp_path / "models")
+    assert load_estimator(added, "cpu").bundle.sha256 == ModelBundle.load(copy).sha256
+    names = {path.name for path in (tmp_path / "models").rglob("*") if path.is_file()}
+    assert names == {"metadata.json", "reg_net.pt", "rec_net.pt"}
+    with pytest.raises(BundleError, match="already"):
+        add_bundle(copy, tmp_path / "models")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["model"]
