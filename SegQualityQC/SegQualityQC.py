@@ -21,6 +21,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+from vtk.util.numpy_support import vtk_to_numpy
 
 # In a source checkout the library stands one folder up; installed, it stands beside this file.
 _MODULE_FOLDER = Path(__file__).resolve().parent
@@ -591,8 +592,9 @@ class SegQualityQCTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear(0)
 
     def runTest(self):
-        self.setUp()
-        self.test_AssessDemo()
+        for test in (self.test_AssessDemo, self.test_CorrectDemo):
+            self.setUp()
+            test()
 
     def test_AssessDemo(self):
         logic = SegQualityQCLogic()
@@ -605,3 +607,22 @@ class SegQualityQCTest(ScriptedLoadableModuleTest):
         self.assertEqual(report.slice(4).status.value, "gap")
         self.assertEqual(report.order[0], 4)
         self.assertEqual(list(logic.results(segmentationNode).reports.values()), [report])
+
+    def test_CorrectDemo(self):
+        """A slice that is erased becomes a gap, and taken back has its score again."""
+        from SegQualityQCLib.scene.originals import restore_slice
+
+        logic = SegQualityQCLogic()
+        volumeNode, segmentationNode = logic.loadDemo()
+        if not logic.torchInstalled():
+            return
+        ((segmentId, report),) = logic.assess(volumeNode, segmentationNode).items()
+        labelmap = slicer.vtkOrientedImageData()
+        segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap)
+        first = labelmap.GetExtent()[4]
+        pixels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
+        pixels[6 - first] = 0
+        slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap, segmentationNode, segmentId)
+        self.assertEqual(logic.rescore(segmentationNode)[segmentId].slice(6).status.value, "gap")
+        restore_slice(segmentationNode, volumeNode, segmentId, "k", 6)
+        self.assertEqual(logic.rescore(segmentationNode)[segmentId].slices, report.slices)

@@ -193,7 +193,7 @@ def test_closing_the_scene_ends_an_assessment(panel):
 
 
 def test_the_self_test_of_the_module_passes(module):
-    module.SegQualityQCTest("test_AssessDemo").debug()
+    module.SegQualityQCTest("runTest").runTest()
 
 
 def test_the_panel_is_readable_in_light_and_in_dark(panel, tmp_path):
