@@ -280,6 +280,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.summaryLabel.setText(self.logic.summary(self.results.reports, parameters.threshold))
         if parameters.segmentation is not None and self.results.reports:
             self.logic.showResults(parameters.segmentation, parameters.showOverlay, parameters.showSurface)
+            self.logic.showThreshold(parameters.segmentation, parameters.threshold)
         self.navigation.show()
 
     def _enableButtons(self):
@@ -530,6 +531,13 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
         show_overlay(segmentationNode, overlay)
         show_surfaces(segmentationNode, surface)
+
+    def showThreshold(self, segmentationNode, threshold):
+        """Draw the chart with another threshold."""
+        from SegQualityQCLib.scene.plots import drawn_threshold, write_chart
+
+        if drawn_threshold(segmentationNode) != threshold:
+            write_chart(segmentationNode, self.results(segmentationNode).reports, threshold)
 
     def goToSlice(self, segmentationNode, segmentId, index):
         """Take all slice views to a slice of a segment: the red one in its plane, the others across it."""

@@ -9,7 +9,7 @@ import vtk
 
 from ..report import QualityReport, Status
 from .colours import colour_of
-from .references import CHART, KEY, SERIES, SERIES_TABLE, node_for, remove_nodes
+from .references import CHART, KEY, SERIES, SERIES_TABLE, existing_node, node_for, remove_nodes
 
 _THRESHOLD = "threshold"
 _LOW = "low"
@@ -61,6 +61,14 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     chart.SetXAxisRangeAuto(False)
     chart.SetXAxisRange(-0.5, last + 0.5)
     return chart
+
+
+def drawn_threshold(segmentation_node: Any) -> float | None:
+    """The threshold that the chart was drawn with; ``None`` without a chart."""
+    node = existing_node(segmentation_node, SERIES_TABLE, _THRESHOLD)
+    if node is None or node.GetTable().GetNumberOfRows() == 0:
+        return None
+    return float(node.GetTable().GetValueByName(0, "Dice").ToDouble())
 
 
 def slice_of_point(series_node: Any, row: int) -> tuple[str, int] | None:

@@ -243,6 +243,13 @@ def test_accepting_the_case_ends_the_copy_and_is_shown(panel):
     assert "no longer kept" in panel.ui.statusLabel.text()
 
 
+def test_the_chart_follows_the_threshold(panel):
+    panel.ui.thresholdSlider.value = 0.5
+    chart = existing_node(segmentation(panel), CHART)
+    names = [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
+    assert "Threshold 0.50" in names and "Threshold 0.70" not in names
+
+
 def test_the_suggested_order_puts_reviewed_slices_behind(panel):
     panel.ui.orderCombo.setCurrentIndex(1)
     first = panel.table.rows[0]
