@@ -109,18 +109,22 @@ class Reviews:
         return cls(slices, None if case is None else Review.from_dict(case))
 
 
-def low_slices(report: QualityReport, before: Mapping[int, float], threshold: float) -> tuple[int, ...]:
+def low_slices(report: QualityReport, before: Mapping[int, float | None], threshold: float) -> tuple[int, ...]:
     """The slices that somebody should look at: gaps, and those below the threshold now or before they were edited.
 
     Args:
         report: The report as it is now.
-        before: Predicted Dice of edited slices before their first edit.
+        before: Predicted Dice of edited slices before their first edit, where they had one.
         threshold: Dice below which a slice is low.
     """
     return tuple(
         score.index
         for score in report.slices
         if score.status is Status.GAP
-        or (score.dice is not None and score.dice < threshold)
-        or before.get(score.index, 1.0) < threshold
+        or _is_below(score.dice, threshold)
+        or _is_below(before.get(score.index), threshold)
     )
+
+
+def _is_below(dice: float | None, threshold: float) -> bool:
+    return dice is not None and dice < threshold

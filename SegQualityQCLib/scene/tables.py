@@ -11,7 +11,7 @@ import numpy as np
 import vtk
 
 from ..errors import InputError, ReportError
-from ..report import QualityReport
+from ..report import QualityReport, Status
 from .cases import ijk_to_world
 from .references import TABLE, existing_node, node_for
 from .reviews import Reviews
@@ -46,13 +46,13 @@ class Results:
     Attributes:
         reports: The reports as they are now.
         checksums: One number a slice that tells whether its mask is still the one that was scored.
-        before: Predicted Dice, by slice index, before the first edit since the assessment.
+        before: Predicted Dice, by slice index, before the first edit since the assessment; ``None`` without one.
         reviews: What reviewers decided.
     """
 
     reports: Mapping[str, QualityReport]
     checksums: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    before: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    before: Mapping[str, Mapping[int, float | None]] = field(default_factory=dict)
     reviews: Reviews = field(default_factory=Reviews)
 
     def edited(
@@ -72,9 +72,11 @@ class Results:
         reviews = self.reviews
         for key in reports:
             for index in changed.get(key, ()):
-                old, new = self.reports[key].slice(index).dice, reports[key].slice(index).dice
-                first = before[key].setdefault(index, 0.0 if old is None else old)
-                if new is not None and abs(new - first) < 1e-6:  # undone
+                old, new = self.reports[key].slice(index), reports[key].slice(index)
+                # Nothing was drawn in a gap: that is a Dice of 0, and no guess.
+                first = before[key].setdefault(index, 0.0 if old.status is Status.GAP else old.dice)
+                same = first is not None and new.dice is not None and abs(new.dice - first) < 1e-6
+                if same or (new.status is Status.GAP and first == 0.0):  # undone
                     del before[key][index]
                 review = reviews.of(key, index)
                 if review is not None and review.decision != "flagged":  # what was signed is no longer there
@@ -125,7 +127,7 @@ def write_results(segmentation_node: Any, volume_node: Any, results: Results) ->
                 score.status.value,
                 *("" if value is None else f"{value:.3f}" for value in (score.dice, score.low, score.high)),
                 " ".join(score.flags),
-                f"{before[score.index]:.3f}" if score.index in before else "",
+                "" if before.get(score.index) is None else f"{before[score.index]:.3f}",
                 *(("", "", "", "") if review is None else _review_cells(review)),
             )
             for column, cell in zip(columns, cells, strict=True):

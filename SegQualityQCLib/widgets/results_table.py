@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import qt
@@ -39,7 +40,7 @@ class ResultsTable:
         self._table.setRowCount(len(self.rows))
         for number, (key, index) in enumerate(self.rows):
             report = results.reports[key]
-            score, before = report.slice(index), results.before.get(key, {}).get(index)
+            score, before = report.slice(index), results.before.get(key, {})
             review = results.reviews.of(key, index)
             low = index in low_slices(report, {}, threshold)
             cells = (
@@ -84,9 +85,16 @@ class ResultsTable:
         self._table.setCurrentCell(number, 0)
 
 
-def _dice_text(score: SliceScore, before: float | None) -> str:
-    now = "–" if score.dice is None else f"{score.dice:.2f}"
-    return now if before is None else _("{before} to {now}").format(before=f"{before:.2f}", now=now)
+def _dice_text(score: SliceScore, before: Mapping[int, float | None]) -> str:
+    """The predicted Dice; of an edited slice also that before the edit."""
+    now = _number(score.dice)
+    if score.index not in before:
+        return now
+    return _("{before} to {now}").format(before=_number(before[score.index]), now=now)
+
+
+def _number(dice: float | None) -> str:
+    return "–" if dice is None else f"{dice:.2f}"
 
 
 def _status_text(score: SliceScore, low: bool) -> str:

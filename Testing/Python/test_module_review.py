@@ -158,6 +158,28 @@ def test_undo_takes_the_score_back_too(panel):
     assert results(panel).before[key] == {}
 
 
+def test_a_gap_that_is_filled_rises_from_nothing_and_stays_among_the_low_slices(panel):
+    key, _ = select(panel, 4)
+    before = panel.ui.reviewLabel.text()
+    neighbour = slice_pixels(segmentation(panel), key, 3)
+    assert results(panel).reports[key].slice(4).status.value == "gap"
+
+    def draw(pixels):
+        data = slicer.vtkOrientedImageData()
+        segmentation(panel).GetBinaryLabelmapRepresentation(key, data)
+        first_i, first_j = data.GetExtent()[0], data.GetExtent()[2]
+        for i, j in neighbour:
+            pixels[j - first_j, i - first_i] = 1
+        return pixels
+
+    edit_slice(segmentation(panel), key, 4, draw)
+    wait(panel)
+    score = results(panel).reports[key].slice(4)
+    assert score.dice > 0.7
+    assert text(panel, panel.table.rows.index((key, 4)), 2) == f"0.00 to {score.dice:.2f}"
+    assert panel.ui.reviewLabel.text() == before
+
+
 def test_following_edits_can_be_switched_off_and_catches_up_when_switched_on(panel):
     key, _ = select(panel, 6)
     before = results(panel).reports[key]
