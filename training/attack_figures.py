@@ -109,7 +109,7 @@ def _draw_demo(study: Study, name: str, path: Path) -> None:
     score = score_of_pipeline(estimator, mask)
     rows = 3 if isinstance(estimator, RecRegEstimator) else 2
     figure, axes = plt.subplots(
-        rows, len(_DEMO_EPS), figsize=(2.2 * len(_DEMO_EPS), 2.3 * rows), constrained_layout=True
+        rows, len(_DEMO_EPS), figsize=(1.7 * len(_DEMO_EPS), 1.8 * rows), constrained_layout=True
     )
     for column, eps in zip(axes.T, _DEMO_EPS, strict=True):
         attacked = fgsm(score, image, torch.ones(1), eps, IMAGE_LIMITS)
@@ -120,12 +120,12 @@ def _draw_demo(study: Study, name: str, path: Path) -> None:
             column[1].imshow((attacked - image)[0, 0], cmap="RdBu", vmin=-max(eps, 0.05), vmax=max(eps, 0.05))
             if isinstance(estimator, RecRegEstimator):
                 column[2].imshow(difference(attacked, mask, estimator.rec_net)[0, 0], cmap="RdBu", vmin=-1, vmax=1)
-        column[0].set_title(f"eps {eps:g}: predicted {dice:.2f}", fontsize=9)
+        column[0].set_title(f"eps {eps:g}: predicted {dice:.2f}", fontsize=8)
     for axis, says in zip(axes[:, 0], ("image and mask", "change", "difference image"), strict=False):
         axis.set_ylabel(says)
     for axis in axes.ravel():
         axis.set(xticks=[], yticks=[])
-    _save(figure, path, dpi=45)  # noise does not compress
+    _save(figure, path, dpi=60)  # noise does not compress
 
 
 def _draw_corruptions(paths: list[Path], path: Path) -> None:

@@ -44,6 +44,7 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
         f"bins allow; {some['bad']} are bad (Dice below {BAD:g}), {some['good']} good (at least {GOOD:g}). Images lie",
         "in [-1, 1]. MAE ± standard deviation. Along: in the direction in which the clean error grows, as in the",
         "paper. Worst: in the direction that does more harm, slice by slice.",
+        *_missing(study, structure, figures),
         "",
         *_paper_section(study, structure, figures),
         *_pipeline_section(figures),
@@ -62,6 +63,15 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
     partial = target / "attacks.partial"
     partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial.replace(target / "attacks.md")
+
+
+def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
+    """Says which hardened models the tables lack."""
+    if study.hardening is None:
+        return []
+    names = [evaluated_name(study, structure, kind, study.seeds[0], HARDENED) for kind in structure.kinds]
+    lacking = [name for name in names if name not in figures]
+    return [f"Not hardened and attacked yet: {', '.join(lacking)}."] if lacking else []
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:
