@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from .case import Case, checked_image, checked_labelmap, labels_of
 from .errors import InputError
+from .report import printable
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _named_segments(path: Path) -> list[_Segment]:
         header = slicerio.read_segmentation(str(path), skip_voxels=True)
         return [
             _Segment(
-                str(entry.get("name", entry["id"])),
+                printable(str(entry.get("name", entry["id"]))),
                 int(entry["labelValue"]),
                 int(entry.get("layer", 0)),
                 _code_of(entry),

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -251,15 +252,24 @@ def reports_to_csv(reports: Iterable[QualityReport]) -> str:
                     score.status.value,
                     *numbers,
                     f"{score.area_mm2:.1f}",
-                    " ".join(score.flags),
+                    spreadsheet_safe(" ".join(score.flags)),
                 ]
             )
     return text.getvalue()
 
 
+# A cell that starts so is a formula; so is what follows a semicolon, a tab or a line's end, where these part the cells.
+_FORMULA = re.compile(r"""(^|[;\t\r\n]["' ]*)(?=[=+\-@\t\r＝＋－＠])""")
+
+
 def spreadsheet_safe(cell: str) -> str:
-    """The text of a cell such that no spreadsheet takes it for a formula (OWASP: CSV injection)."""
-    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """The text of a cell such that no spreadsheet takes it, or a part of it, for a formula (OWASP: CSV injection)."""
+    return _FORMULA.sub(r"\1'", cell)
+
+
+def printable(text: str) -> str:
+    """A name from a file on one line, without characters that steer a terminal or turn the reading direction."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _strings(entry: Any, *keys: str) -> dict[str, str]:

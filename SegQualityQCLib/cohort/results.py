@@ -228,7 +228,7 @@ def slice_rows(case: str, report: QualityReport) -> list[list[Any]]:
         [
             *(spreadsheet_safe(case), segment, score.index, score.status.value),
             *(_four_digits(value) for value in (score.dice, score.low, score.high)),
-            *(f"{score.area_mm2:.1f}", " ".join(score.flags)),
+            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(score.flags))),
         ]
         for score in report.slices
     ]
@@ -243,8 +243,9 @@ def case_row(case: str, report: QualityReport, seconds: float, threshold: float)
         *(_four_digits(value) for value in (volume.dice, volume.low, volume.high)),
         *(worst.index, _four_digits(worst.dice)),
         *(len(report.below(threshold)), sum(1 for score in report.slices if score.area_mm2 > 0)),
-        *(sum(1 for score in report.slices if score.status is Status.GAP), " ".join(report.flags)),
-        *(f"{report.model.name} {report.model.version}", f"{seconds:.2f}"),
+        *(sum(1 for score in report.slices if score.status is Status.GAP),),
+        *(spreadsheet_safe(" ".join(report.flags)), spreadsheet_safe(f"{report.model.name} {report.model.version}")),
+        f"{seconds:.2f}",
     ]
 
 
