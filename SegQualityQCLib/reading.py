@@ -15,6 +15,7 @@ import SimpleITK as sitk
 
 from .case import Case, checked_image, checked_labelmap, labels_of
 from .errors import InputError
+from .nrrd_header import check_nrrd_header
 from .report import printable
 
 
@@ -130,9 +131,10 @@ def _read_file(path: Path, role: str) -> sitk.Image:
     if not path.is_file():
         raise InputError(f"The {role} {path} does not exist: check the path.")
     try:
+        check_nrrd_header(path)
         with _quiet_itk():
             image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
     if _is_cut_short(path, image):
         raise InputError(f"The {role} {path} is damaged: its last part is missing. Copy it again.")

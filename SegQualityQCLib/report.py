@@ -276,6 +276,7 @@ def _strings(entry: Any, *keys: str) -> dict[str, str]:
     for key in keys:
         if not isinstance(entry[key], str):
             raise TypeError(f"{key} is no text")
+        entry[key].encode()  # half a character cannot be written again
     return {key: entry[key] for key in keys}
 
 
@@ -288,6 +289,7 @@ def _number(value: Any) -> float:
 def _flags(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(flag, str) for flag in value):
         raise TypeError("flags are no list of texts")
+    "".join(value).encode()
     return tuple(value)
 
 
@@ -328,4 +330,5 @@ def _case_description(entry: Any) -> CaseDescription:
 def _provenance(entry: Any) -> Provenance:
     if not isinstance(entry["parameters"], dict):
         raise TypeError("the parameters are no table")
+    json.dumps(entry["parameters"], allow_nan=False)
     return Provenance(**_strings(entry, "library_version", "created"), parameters=entry["parameters"])

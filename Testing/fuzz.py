@@ -9,6 +9,8 @@ fix the input goes to Testing/Python/fuzz_inputs/TARGET, where test_fuzz.py trie
 from __future__ import annotations
 
 import argparse
+import contextlib
+import copy
 import hashlib
 import json
 import random
@@ -131,13 +133,13 @@ def manifest_target(folder: Path) -> Target:
 
 
 def bundle_target(folder: Path) -> Target:
-    copy = shutil.copytree(find_bundle(MODEL), folder / "bundle")
-    path = copy / "configs" / "metadata.json"
+    bundle_folder = shutil.copytree(find_bundle(MODEL), folder / "bundle")
+    path = bundle_folder / "configs" / "metadata.json"
     sound = path.read_bytes()
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        bundle = ModelBundle.load(copy)
+        bundle = ModelBundle.load(bundle_folder)
         bundle.target.matches(None, bundle.name + bundle.version)
         for table in ("slice", "volume"):
             low, high = interval(bundle.quality["calibration"][table], 0.5)
@@ -291,16 +293,16 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
 def _odd_value_in(tree: object, draw: random.Random) -> object:
     """The tree with one entry, at any depth, replaced, removed or doubled."""
     if not isinstance(tree, (dict, list)) or not tree or draw.random() < 0.05:
-        return draw.choice(ODD_VALUES)
+        return copy.deepcopy(draw.choice(ODD_VALUES))
     key = draw.choice(list(tree)) if isinstance(tree, dict) else draw.randrange(len(tree))
     if draw.random() < 0.6:
         tree[key] = _odd_value_in(tree[key], draw)
     elif draw.random() < 0.5:
         del tree[key]
     elif isinstance(tree, list):
-        tree.append(tree[key])
+        tree.append(copy.deepcopy(tree[key]))
     else:
-        tree[str(draw.choice(ODD_VALUES))] = tree[key]
+        tree[str(draw.choice(ODD_VALUES))] = copy.deepcopy(tree[key])
     return tree
 
 
@@ -312,18 +314,8 @@ def _odd_cell_in(content: bytes, draw: random.Random) -> bytes:
     value = draw.choice(
         (None, -1, 2**62, 1.5, float("inf"), "", "a", "\0", "/", "to do", "in progress", b"\xff", b"", "9" * 99)
     )
-    db.execute(
-        f"UPDATE OR IGNORE {table} SET {column} = ?", (value,)
-    ) if table != "cases" or value is not None or column not in (
-        "name",
-        "position",
-        "image",
-        "segmentation",
-        "urgency",
-        "status",
-        "status_before",
-        "comment",
-    ) else None
+    with contextlib.suppress(sqlite3.Error):  # the table refuses the value
+        db.execute(f"UPDATE OR IGNORE {table} SET {column} = ?", (value,))
     db.commit()
     try:
         return db.serialize()
@@ -346,8 +338,13 @@ def fuzz(name: str, target: Target, inputs: int, seed: int, found: Path | None) 
     """Try so many inputs; returns in how many places of the code something was found."""
     draw = random.Random(f"{seed} {name}")
     places = set()
+    current = None if found is None else found / f"{name}-current"
+    if found is not None:
+        found.mkdir(parents=True, exist_ok=True)
     for _ in range(inputs):
         content = mutated(draw.choice(target.sound), draw)
+        if current is not None:  # it is there to look at when the process dies
+            current.write_bytes(content)
         said = complaint(target, content)
         place = (
             None
@@ -359,8 +356,9 @@ def fuzz(name: str, target: Target, inputs: int, seed: int, found: Path | None) 
         places.add(place)
         print(said)
         if found is not None:
-            found.mkdir(parents=True, exist_ok=True)
             (found / f"{name}-{hashlib.sha256(content).hexdigest()[:8]}").write_bytes(content)
+    if current is not None:
+        current.unlink(missing_ok=True)
     return len(places)
 
 
