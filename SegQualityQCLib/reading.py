@@ -15,6 +15,8 @@ import SimpleITK as sitk
 
 from .case import Case, checked_image, checked_labelmap, labels_of
 from .errors import InputError
+from .nrrd_header import check_nrrd_header
+from .report import printable
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,10 @@ def _read_file(path: Path, role: str) -> sitk.Image:
     if not path.is_file():
         raise InputError(f"The {role} {path} does not exist: check the path.")
     try:
+        check_nrrd_header(path)
         with _quiet_itk():
             image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
     if _is_cut_short(path, image):
         raise InputError(f"The {role} {path} is damaged: its last part is missing. Copy it again.")
@@ -191,7 +194,7 @@ def _named_segments(path: Path) -> list[_Segment]:
         header = slicerio.read_segmentation(str(path), skip_voxels=True)
         return [
             _Segment(
-                str(entry.get("name", entry["id"])),
+                printable(str(entry.get("name", entry["id"]))),
                 int(entry["labelValue"]),
                 int(entry.get("layer", 0)),
                 _code_of(entry),

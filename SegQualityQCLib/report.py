@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -251,21 +252,31 @@ def reports_to_csv(reports: Iterable[QualityReport]) -> str:
                     score.status.value,
                     *numbers,
                     f"{score.area_mm2:.1f}",
-                    " ".join(score.flags),
+                    spreadsheet_safe(" ".join(score.flags)),
                 ]
             )
     return text.getvalue()
 
 
+# A cell that starts so is a formula; so is what follows a semicolon, a tab or a line's end, where these part the cells.
+_FORMULA = re.compile(r"""(^|[;\t\r\n]["' ]*)(?=[=+\-@\t\r＝＋－＠])""")
+
+
 def spreadsheet_safe(cell: str) -> str:
-    """The text of a cell such that no spreadsheet takes it for a formula (OWASP: CSV injection)."""
-    return "'" + cell if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """The text of a cell such that no spreadsheet takes it, or a part of it, for a formula (OWASP: CSV injection)."""
+    return _FORMULA.sub(r"\1'", cell)
+
+
+def printable(text: str) -> str:
+    """A name from a file on one line, without characters that steer a terminal or turn the reading direction."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _strings(entry: Any, *keys: str) -> dict[str, str]:
     for key in keys:
         if not isinstance(entry[key], str):
             raise TypeError(f"{key} is no text")
+        entry[key].encode()  # half a character cannot be written again
     return {key: entry[key] for key in keys}
 
 
@@ -278,6 +289,7 @@ def _number(value: Any) -> float:
 def _flags(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(flag, str) for flag in value):
         raise TypeError("flags are no list of texts")
+    "".join(value).encode()
     return tuple(value)
 
 
@@ -318,4 +330,5 @@ def _case_description(entry: Any) -> CaseDescription:
 def _provenance(entry: Any) -> Provenance:
     if not isinstance(entry["parameters"], dict):
         raise TypeError("the parameters are no table")
+    json.dumps(entry["parameters"], allow_nan=False)
     return Provenance(**_strings(entry, "library_version", "created"), parameters=entry["parameters"])

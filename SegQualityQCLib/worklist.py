@@ -20,7 +20,7 @@ from .cohort.results import CaseResult, CohortFolder, urgency
 from .errors import WorklistError
 from .versions import publish_version
 from .worklist_sessions import dead_sessions, sign_of_life
-from .worklist_storage import PATIENCE_S, WorklistStorage
+from .worklist_storage import PATIENCE_S, WorklistStorage, damaged
 
 FILE_NAME = "worklist.sqlite"
 
@@ -294,6 +294,12 @@ class Worklist:
         )
 
     def _case(self, row: sqlite3.Row) -> WorklistCase:
+        try:
+            return self._checked_case(row)
+        except (TypeError, ValueError, AttributeError) as error:  # SQLite keeps any type in any column
+            raise damaged(self.path) from error
+
+    def _checked_case(self, row: sqlite3.Row) -> WorklistCase:
         result = self._cohort.result_path(row["name"]) if self._cohort is not None else None
         return WorklistCase(
             name=row["name"],

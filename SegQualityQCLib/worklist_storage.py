@@ -96,6 +96,8 @@ class WorklistStorage:
             db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._told(error) from error
+        except (TypeError, ValueError, OverflowError) as error:  # a cell of another type than the table's
+            raise damaged(self.path) from error
         finally:
             if db is not None:
                 db.close()  # an open transaction is rolled back
@@ -117,8 +119,13 @@ class WorklistStorage:
         if "unable to open" in str(error) or "readonly" in str(error):
             return WorklistError(f"The worklist {self.path} cannot be written: check the folder and your rights.")
         if "not a database" in str(error) or "malformed" in str(error):
-            return WorklistError(f"The worklist {self.path} is damaged: restore it from a backup.")
+            return damaged(self.path)
         return WorklistError(f"The worklist {self.path} cannot be used: {error}. Nothing was changed.")
+
+
+def damaged(path: Path) -> WorklistError:
+    """The error that a file holds what no worklist writes."""
+    return WorklistError(f"The worklist {path} is damaged: restore it from a backup.")
 
 
 def is_local(folder: Path) -> bool:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ..errors import SegQualityError
+from ..report import printable
 
 BAD_INPUT = 2
 UNDERCUT = 3
@@ -20,5 +21,7 @@ def one_sentence_on_bad_input() -> Iterator[None]:
     try:
         yield
     except SegQualityError as error:
-        Console(stderr=True, soft_wrap=True).print(f"Error: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"Error: {printable(str(error))}", style="red", markup=False, highlight=False
+        )
         raise typer.Exit(BAD_INPUT) from None

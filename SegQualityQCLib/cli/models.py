@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from ..bundle import ModelBundle, available_bundles, default_bundle
 from ..errors import BundleError
+from ..report import printable
 from .failing import BAD_INPUT, one_sentence_on_bad_input
 
 models_app = typer.Typer(help="List and verify the models.", invoke_without_command=True)
@@ -34,7 +35,7 @@ def list_models(context: typer.Context) -> None:
             errors = [f"{evaluation[key]:.3f}" for key in ("mae_nets", "mae_perturbed") if key in evaluation]
             version = bundle.version + (" (default)" if bundle.sha256 == default.sha256 else "")
             cells = [bundle.name, version, bundle.target.name, " / ".join(errors)]
-            table.add_row(*map(escape, [*cells, bundle.metadata["license"]]))
+            table.add_row(*(escape(printable(cell)) for cell in [*cells, bundle.metadata["license"]]))
         table.caption = "Test MAE: mean absolute error of Dice on candidates of U-nets / on perturbed masks."
         Console().print(table)
 
@@ -56,6 +57,6 @@ def verify_models(
             typer.echo(f"{path.name}: ok")
         except BundleError as error:
             failed = True
-            typer.echo(f"{path.name}: {error}", err=True)
+            typer.echo(printable(f"{path.name}: {error}"), err=True)
     if failed:
         raise typer.Exit(BAD_INPUT)

@@ -169,6 +169,8 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
     for column in REQUIRED:
         if not row.get(column):
             raise InputError(f"{where} has no {column}: fill the cell.")
+        if not row[column].isprintable():
+            raise InputError(f"{where} has a control character or a line break in {column}: type it anew.")
     label, segment, model = (row.get(column) or None for column in OPTIONAL)
     if label is not None and segment is not None:
         raise InputError(f"{where} gives a label and a segment: leave one of them out.")

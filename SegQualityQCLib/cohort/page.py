@@ -137,6 +137,7 @@ def _card(
     volume = report.volume
     worst = report.slice(report.order[0])
     drawn = sum(score.area_mm2 > 0 for score in report.slices)
+    pictures = pictures if _fits(pictures, report) else None
     shown = [report.slice(index) for index in (pictures or {}).get("shown", [])]
     return {
         "rank": rank,
@@ -155,6 +156,20 @@ def _card(
         "not_shown": _not_shown(report, shown),
         "pictures": None if pictures is None else pictures | {"scores": [_score(score) for score in shown]},
     }
+
+
+def _fits(pictures: Any, report: QualityReport) -> bool:
+    """Whether pictures that were read from disk are those of a report."""
+    if not isinstance(pictures, dict):
+        return False
+    indices = {score.index for score in report.slices}
+    lists = [pictures.get(key) for key in ("shown", "large", "outlines")]
+    if not all(isinstance(entries, list) for entries in lists):
+        return False
+    shown, large, outlines = lists
+    whole = all(type(index) is int and index in indices for index in [*shown, *large])
+    texts = [pictures.get("strip_jpeg"), pictures.get("large_jpeg"), *outlines]
+    return whole and len(outlines) == len(shown) and all(isinstance(text, str) for text in texts)
 
 
 def _score(score: SliceScore) -> dict[str, Any]:

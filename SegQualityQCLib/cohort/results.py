@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,15 +75,13 @@ class CaseResult:
             if content["schema"] != SCHEMA:
                 raise ReportError(f"This is no result of schema {SCHEMA}.")
             reports = tuple(QualityReport.from_dict(entry) for entry in content["reports"])
-            error = content["error"]
+            error, seconds = content["error"], float(content["seconds"])
+            if not math.isfinite(seconds):
+                raise ValueError("the seconds are no number")
             return cls(
-                str(content["case"]),
-                dict(content["request"]),
-                reports,
-                None if error is None else str(error),
-                float(content["seconds"]),
+                str(content["case"]), dict(content["request"]), reports, None if error is None else str(error), seconds
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ReportError(
                 f"The result of a case is damaged: {type(error).__name__}: {str(error)[:120]}."
             ) from error
@@ -132,8 +131,9 @@ class CohortFolder:
             raise InputError(
                 f"The folder {self.path} holds no cohort: give the --out folder of segquality cohort."
             ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"The file cohort.json in {self.path} cannot be read: {error}.") from error
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            reason = str(error)[:120]
+            raise InputError(f"The file cohort.json in {self.path} cannot be read: {reason}.") from error
 
     def result_path(self, case: str) -> Path:
         """Where the result of a case is."""
@@ -153,14 +153,14 @@ class CohortFolder:
         """The result of a case; ``None`` where there is none yet, or none that can be read."""
         try:
             return CaseResult.from_dict(json.loads(self.result_path(case).read_text(encoding="utf-8")))
-        except (OSError, ValueError, ReportError):
+        except (OSError, ValueError, RecursionError, ReportError):
             return None
 
     def pictures(self, case: str) -> list[dict[str, Any]]:
         """The pictures of a case; none where there are none."""
         try:
             content = json.loads(self._picture_path(case).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return []
         return content if isinstance(content, list) else []
 
@@ -202,6 +202,12 @@ class CohortFolder:
 
     def _case(self, entry: dict[str, Any]) -> CohortCase:
         case = CohortCase(**entry)
+        texts = [case.name, entry["image"], entry["segmentation"], case.segment or "", case.model or ""]
+        texts += [*case.extra, *case.extra.values()] if isinstance(case.extra, dict) else [None]
+        if not all(isinstance(text, str) and "\0" not in text for text in texts):
+            raise TypeError("a case is not described in texts")
+        if not case.name or not (case.label is None or type(case.label) is int):
+            raise TypeError(f"the case {case.name[:40]!r} has no name or no whole label")
         return replace(case, image=self._absolute(entry["image"]), segmentation=self._absolute(entry["segmentation"]))
 
     def _portable(self, path: Path) -> str:
@@ -228,7 +234,7 @@ def slice_rows(case: str, report: QualityReport) -> list[list[Any]]:
         [
             *(spreadsheet_safe(case), segment, score.index, score.status.value),
             *(_four_digits(value) for value in (score.dice, score.low, score.high)),
-            *(f"{score.area_mm2:.1f}", " ".join(score.flags)),
+            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(score.flags))),
         ]
         for score in report.slices
     ]
@@ -243,8 +249,9 @@ def case_row(case: str, report: QualityReport, seconds: float, threshold: float)
         *(_four_digits(value) for value in (volume.dice, volume.low, volume.high)),
         *(worst.index, _four_digits(worst.dice)),
         *(len(report.below(threshold)), sum(1 for score in report.slices if score.area_mm2 > 0)),
-        *(sum(1 for score in report.slices if score.status is Status.GAP), " ".join(report.flags)),
-        *(f"{report.model.name} {report.model.version}", f"{seconds:.2f}"),
+        *(sum(1 for score in report.slices if score.status is Status.GAP),),
+        *(spreadsheet_safe(" ".join(report.flags)), spreadsheet_safe(f"{report.model.name} {report.model.version}")),
+        f"{seconds:.2f}",
     ]
 
 

@@ -1,0 +1,32 @@
+"""Damaged and hostile files are read or refused with a sentence: some new ones, and all that were ever found."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+SPECIFICATION = importlib.util.spec_from_file_location("fuzz", Path(__file__).resolve().parents[1] / "fuzz.py")
+fuzz = importlib.util.module_from_spec(SPECIFICATION)
+sys.modules["fuzz"] = fuzz
+SPECIFICATION.loader.exec_module(fuzz)
+
+KEPT = sorted((Path(__file__).parent / "fuzz_inputs").glob("*/*"))
+SLOW = {"worklist": 60, "pictures": 40, "segments": 100}  # each of their inputs takes milliseconds
+
+
+@pytest.mark.parametrize("name", fuzz.TARGETS)
+def test_sound_files_are_read_and_damaged_ones_refused_with_a_sentence(name, tmp_path, capsys):
+    target = fuzz.TARGETS[name](tmp_path)
+    for content in target.sound:
+        target.read(content)
+    places = fuzz.fuzz(name, target, SLOW.get(name, 300), seed=1, found=None)
+    assert places == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", KEPT, ids=[f"{path.parent.name}-{path.name}" for path in KEPT])
+def test_what_was_once_found_is_read_or_refused(path, tmp_path):
+    target = fuzz.TARGETS[path.parent.name](tmp_path)
+    assert fuzz.complaint(target, path.read_bytes()) is None

@@ -1,0 +1,384 @@
+"""Feeds damaged and hostile files to every reader; anything but success or a sentence for the user is a find.
+
+    python Testing/fuzz.py [--inputs 100000] [--seed 0] [--found FOLDER] [TARGET ...]
+
+A find is written to the folder and its traceback printed, once for each place in the code that it comes from. After the
+fix the input goes to Testing/Python/fuzz_inputs/TARGET, where test_fuzz.py tries it for ever.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import copy
+import hashlib
+import json
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import SimpleITK as sitk
+
+from SegQualityQCLib.bundle import ModelBundle, find_bundle
+from SegQualityQCLib.calibration import interval
+from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
+from SegQualityQCLib.cohort.page import write_page
+from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, case_row, slice_rows
+from SegQualityQCLib.errors import SegQualityError
+from SegQualityQCLib.reading import read_cases
+from SegQualityQCLib.report import (
+    CaseDescription,
+    ModelIdentity,
+    Provenance,
+    QualityReport,
+    SliceScore,
+    Status,
+    VolumeScore,
+    reports_to_csv,
+)
+from SegQualityQCLib.worklist import Worklist
+
+MODEL = "acdc-lv-myocardium"
+ODD_VALUES = (
+    *(None, True, False, 0, -1, 1, 2**63, -(2**63) - 1, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf")),
+    *(
+        "",
+        "a",
+        "\0",
+        "\ud800",
+        "é" * 300,
+        "../..",
+        "/",
+        "=1",
+        "scored",
+        "k",
+        [],
+        [[]],
+        [None],
+        {},
+        {"": None},
+        {"a": 1},
+    ),
+)
+TOKENS = (
+    *(b"", b"\0", b"\n", b"\r", b'"', b",", b";", b"\t", b":=", b": ", b"-1", b"0", b"99999999999999999999", b"nan"),
+    *(
+        b"1e999",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"[" * 2000,
+        b"../",
+        b"=",
+        b"null",
+        b"~",
+        b"^",
+        b"|",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader: sound files to begin with, and what reads a damaged one.
+
+    Attributes:
+        sound: Contents that are read without complaint.
+        read: Reads a content, and uses what it got.
+    """
+
+    sound: list[bytes]
+    read: Callable[[bytes], None]
+
+
+def small_report() -> QualityReport:
+    """A report with every status."""
+    numbers = {Status.SCORED: (0.5, 0.25, 0.75)}
+    return QualityReport(
+        model=ModelIdentity("m", "1", "0" * 64),
+        case=CaseDescription("image", "segmentation", "wall", "k", (1.0, 1.0, 8.0), len(Status)),
+        volume=VolumeScore(0.5, 0.25, 0.75),
+        slices=tuple(
+            SliceScore(n, status, *numbers.get(status, (None, None, None)), 10.0, ("check",))
+            for n, status in enumerate(Status)
+        ),
+        provenance=Provenance("0", "2026-01-01T00:00:00+00:00", {"window": {"size": 144}}),
+        flags=("gaps",),
+    )
+
+
+def manifest_target(folder: Path) -> Target:
+    path = folder / "manifest.csv"
+    sound = b'case,image,segmentation,label,site\na,i.nii.gz,s.nii.gz,2,Jena\n"b, c",i.nii.gz,s.nii.gz,,\n'
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        cases = read_manifest(path)
+        assert cases and len({case.name for case in cases}) == len(cases)
+
+    return Target([sound, sound.replace(b",", b";"), b"\xef\xbb\xbf" + sound.replace(b"label", b"segment")], read)
+
+
+def bundle_target(folder: Path) -> Target:
+    bundle_folder = shutil.copytree(find_bundle(MODEL), folder / "bundle")
+    path = bundle_folder / "configs" / "metadata.json"
+    sound = path.read_bytes()
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        bundle = ModelBundle.load(bundle_folder)
+        bundle.target.matches(None, bundle.name + bundle.version)
+        for table in ("slice", "volume"):
+            low, high = interval(bundle.quality["calibration"][table], 0.5)
+            assert 0 <= low <= 0.5 <= high <= 1
+        json.dumps([bundle.quality.get("evaluation", {}).get("mae", 0.0)], allow_nan=False)
+
+    return Target([sound], read)
+
+
+def report_target(folder: Path) -> Target:
+    path = folder / "report.json"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        report = QualityReport.read_json(path)
+        assert QualityReport.from_json(report.to_json()) == report
+        reports_to_csv([report]).encode()
+
+    return Target([small_report().to_json().encode()], read)
+
+
+def cohort_folder(folder: Path) -> CohortFolder:
+    store = CohortFolder(folder)
+    store.create([CohortCase("a", folder / "i", folder / "s", 2, extra={"site": "Jena"})])
+    store.write(CaseResult("a", {"image": [1, 2]}, (small_report(),), None, 0.5), [])
+    return store
+
+
+def cohort_target(folder: Path) -> Target:
+    store = cohort_folder(folder / "cohort")
+    path = store.path / "cohort.json"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        for case in store.cases():
+            store.read(case.name)
+            assert store.result_path(case.name).parent == store.path / "cases"
+            json.dumps(case.extra)
+
+    return Target([path.read_bytes()], read)
+
+
+def result_target(folder: Path) -> Target:
+    store = cohort_folder(folder / "result")
+    path = store.result_path("a")
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        result = store.read("a")
+        for report in result.reports if result is not None else ():
+            "".join(map(str, [*slice_rows("a", report), case_row("a", report, result.seconds, 0.7)])).encode()
+
+    return Target([path.read_bytes()], read)
+
+
+def pictures_target(folder: Path) -> Target:
+    store = cohort_folder(folder / "pictures")
+    sound = [
+        {"grid": [4, 4], "spacing": [1.0, 1.0], "shown": [0, 1], "large": [0], "slices": {}, "outlines": ["m0 0z"]}
+    ]
+    path = store.path / "pictures" / store.result_path("a").name
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        write_page(store, 0.7)
+
+    return Target([json.dumps(sound).encode()], read)
+
+
+def worklist_target(folder: Path) -> Target:
+    manifest, path = folder / "w.csv", folder / "w.worklist.sqlite"
+    manifest.write_text("case,image,segmentation\na,i,s\nb,i,t\n", encoding="utf-8")
+    worklist = Worklist.open(manifest, "Ada")
+    worklist.next()
+    with sqlite3.connect(worklist.path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA journal_mode = delete")
+    db.close()
+
+    def read(content: bytes) -> None:
+        for beside in folder.glob(f"{path.name}-*"):
+            beside.unlink()
+        path.write_bytes(content)
+        opened = Worklist.open(path, "Bob", patience_s=0.01)
+        opened.cases()
+        case = opened.next()
+        if case is not None:
+            opened.release(case.name)
+
+    return Target([path.read_bytes()], read)
+
+
+def segments_target(folder: Path) -> Target:
+    image_path, path = folder / "image.nrrd", folder / "s.seg.nrrd"
+    array = np.arange(64, dtype=np.int16).reshape(4, 4, 4)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(image_path))
+    labels = sitk.GetImageFromArray((array % 3).astype(np.uint8))
+    tags = "TerminologyEntry:Segmentation category and type~SCT^123037004^Structure~SCT^73829009^Wall~^^~A~^^~^^|"
+    for number, name in ((0, "cavity"), (1, "wall")):
+        keys = {"ID": f"S{number}", "Name": name, "LabelValue": number + 1, "Layer": 0, "Extent": "0 3 0 3 0 3"}
+        for key, value in (keys | {"Tags": tags}).items():
+            labels.SetMetaData(f"Segment{number}_{key}", str(value))
+    labels.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
+    sitk.WriteImage(labels, str(path), useCompression=False)
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        for case in read_cases(image_path, path):
+            assert case.mask.GetSize() == case.image.GetSize() and case.segment.isprintable()
+
+    return Target([path.read_bytes()], read)
+
+
+TARGETS: dict[str, Callable[[Path], Target]] = {
+    "manifest": manifest_target,
+    "bundle": bundle_target,
+    "report": report_target,
+    "cohort": cohort_target,
+    "result": result_target,
+    "pictures": pictures_target,
+    "worklist": worklist_target,
+    "segments": segments_target,
+}
+
+
+def mutated(content: bytes, draw: random.Random) -> bytes:
+    """A content damaged in one to four places: as JSON or a database where it is one, else as bytes."""
+    if content[:1] in (b"{", b"[") and draw.random() < 0.7:
+        tree = json.loads(content)
+        for _ in range(draw.randint(1, 3)):
+            tree = _odd_value_in(tree, draw)
+        return json.dumps(tree).encode("utf-8", "surrogatepass")
+    if content.startswith(b"SQLite format 3") and draw.random() < 0.5:
+        return _odd_cell_in(content, draw)
+    for _ in range(draw.randint(1, 4)):
+        first = draw.randrange(len(content) + 1)
+        last = min(len(content), first + draw.choice((0, 0, 1, 1, 2, 8, 100, 10**9)))
+        middle = draw.choice(
+            (
+                b"",
+                draw.choice(TOKENS),
+                draw.randbytes(draw.randint(1, 4)),
+                content[first:last] * 2,
+                str(draw.choice(ODD_VALUES)).encode("utf-8", "replace"),
+            )
+        )
+        content = content[:first] + middle + content[last:]
+    return content
+
+
+def _odd_value_in(tree: object, draw: random.Random) -> object:
+    """The tree with one entry, at any depth, replaced, removed or doubled."""
+    if not isinstance(tree, (dict, list)) or not tree or draw.random() < 0.05:
+        return copy.deepcopy(draw.choice(ODD_VALUES))
+    key = draw.choice(list(tree)) if isinstance(tree, dict) else draw.randrange(len(tree))
+    if draw.random() < 0.6:
+        tree[key] = _odd_value_in(tree[key], draw)
+    elif draw.random() < 0.5:
+        del tree[key]
+    elif isinstance(tree, list):
+        tree.append(copy.deepcopy(tree[key]))
+    else:
+        tree[str(draw.choice(ODD_VALUES))] = copy.deepcopy(tree[key])
+    return tree
+
+
+def _odd_cell_in(content: bytes, draw: random.Random) -> bytes:
+    db = sqlite3.connect(":memory:")
+    db.deserialize(content)
+    table = draw.choice(("cases", "sessions", "settings", "events"))
+    column = draw.choice([row[1] for row in db.execute(f"PRAGMA table_info({table})")])
+    value = draw.choice(
+        (None, -1, 2**62, 1.5, float("inf"), "", "a", "\0", "/", "to do", "in progress", b"\xff", b"", "9" * 99)
+    )
+    with contextlib.suppress(sqlite3.Error):  # the table refuses the value
+        db.execute(f"UPDATE OR IGNORE {table} SET {column} = ?", (value,))
+    db.commit()
+    try:
+        return db.serialize()
+    finally:
+        db.close()
+
+
+def complaint(target: Target, content: bytes) -> str | None:
+    """The traceback where a content is neither read nor refused with a sentence."""
+    try:
+        target.read(content)
+    except SegQualityError as error:
+        return None if str(error) else "an error without a sentence"
+    except Exception:
+        return traceback.format_exc()
+    return None
+
+
+def fuzz(name: str, target: Target, inputs: int, seed: int, found: Path | None) -> int:
+    """Try so many inputs; returns in how many places of the code something was found."""
+    draw = random.Random(f"{seed} {name}")
+    places = set()
+    current = None if found is None else found / f"{name}-current"
+    if found is not None:
+        found.mkdir(parents=True, exist_ok=True)
+    for _ in range(inputs):
+        content = mutated(draw.choice(target.sound), draw)
+        if current is not None:  # it is there to look at when the process dies
+            current.write_bytes(content)
+        said = complaint(target, content)
+        place = (
+            None
+            if said is None
+            else (said.splitlines()[-1][:40], *[line for line in said.splitlines() if "File" in line][-1:])
+        )
+        if place is None or place in places:
+            continue
+        places.add(place)
+        print(said)
+        if found is not None:
+            (found / f"{name}-{hashlib.sha256(content).hexdigest()[:8]}").write_bytes(content)
+    if current is not None:
+        current.unlink(missing_ok=True)
+    return len(places)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--found", type=Path, default=Path("fuzz-found"))
+    options = parser.parse_args()
+    total = 0
+    for name in options.targets or TARGETS:
+        with tempfile.TemporaryDirectory() as folder:
+            target = TARGETS[name](Path(folder))
+            start = time.perf_counter()
+            places = fuzz(name, target, options.inputs, options.seed, options.found)
+        print(f"{name}: {options.inputs} inputs, {places} finds, {time.perf_counter() - start:.0f} s", flush=True)
+        total += places
+    sys.exit(1 if total else 0)
+
+
+if __name__ == "__main__":
+    main()
