@@ -149,6 +149,8 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
         )
         for says, without, figures in evaluated
     ]
+    if len(evaluated) < 2:
+        return [f"## Ablation: {structure.name}", "", "No variant was trained in this run of the study.", ""]
     head = ("trained", "MAE U-nets", "MAE perturbed", "MAE on the kind never seen (goal at most .06)")
     budget = "" if ablation.epochs is None else f", {ablation.epochs} epochs each"
     return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}{budget}", "", *markdown_table(head, rows), ""]

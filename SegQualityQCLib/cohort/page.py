@@ -163,7 +163,7 @@ def _fits(pictures: Any, report: QualityReport) -> bool:
     if not isinstance(pictures, dict):
         return False
     indices = {score.index for score in report.slices}
-    lists = [pictures.get(key) for key in ("shown", "large", "outlines")]
+    lists: list[Any] = [pictures.get(key) for key in ("shown", "large", "outlines")]
     if not all(isinstance(entries, list) for entries in lists):
         return False
     shown, large, outlines = lists
