@@ -23,7 +23,7 @@ VOXELS = 60_000
 
 DTYPES = [np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64, np.float32, np.float64]
 LABEL_DTYPES = [np.uint8, np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64, np.float32, np.float64]
-SPACINGS = st.floats(-3, 3).map(lambda exponent: 10**exponent)
+SPACINGS = st.one_of(st.floats(0.5, 10), st.floats(-3, 3).map(lambda exponent: 10**exponent))
 ANGLES = st.floats(-np.pi, np.pi)
 FILLS = ("noise", "ramp", "huge", "negative", "tiny", "constant", "one bright pixel", "NaN", "infinite", "largest")
 MASKS = ("box", "full", "one pixel", "at the border", "every second slice", "noise", "empty")
@@ -114,7 +114,7 @@ def inputs(draw) -> tuple[sitk.Image, sitk.Image, int]:
         mask_of(draw(st.sampled_from(MASKS)), mask_shape, rng).astype(dtype) * dtype(label), geometry
     )
     if grid != "the same":
-        places = [draw(st.floats(-1.2, 1.2)) * n for n in image.GetSize()]
+        places = [draw(st.floats(-0.7, 0.7)) * n for n in image.GetSize()]
         labels.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(places))
     if grid == "its own":
         labels.SetSpacing(draw(st.tuples(SPACINGS, SPACINGS, SPACINGS)))
