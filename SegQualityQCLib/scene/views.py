@@ -42,10 +42,10 @@ def show_overlay(segmentation_node: Any, visible: bool) -> None:
     if overlay is None:
         return
     for composite in nodes_of_class(segmentation_node.GetScene(), "vtkMRMLSliceCompositeNode"):
-        if visible:
+        if visible and composite.GetForegroundVolumeID() != overlay.GetID():  # or the user's own opacity would be lost
             composite.SetForegroundVolumeID(overlay.GetID())
             composite.SetForegroundOpacity(0.5)
-        elif composite.GetForegroundVolumeID() == overlay.GetID():
+        elif not visible and composite.GetForegroundVolumeID() == overlay.GetID():
             composite.SetForegroundVolumeID(None)
     segments = segmentation_node.GetDisplayNode()
     if segments is not None:
