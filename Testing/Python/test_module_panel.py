@@ -2,8 +2,11 @@
 
 import re
 import shutil
+import subprocess
 import sys
 import types
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +157,50 @@ def test_a_model_that_is_added_can_be_chosen(panel, tmp_path, monkeypatch):
     panel.ui.assessButton.click()
     process_events(finished(panel))
     assert panel.ui.resultsTable.rowCount() == 10
+
+
+WITHOUT_TORCH = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+
+import importlib.util
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "torch" else find_spec(name, package)
+sys.meta_path.insert(0, Missing())
+
+import slicer
+from slicer_harness.application import open_panel, start
+
+panel = open_panel(start())
+slicer.mrmlScene.SetURL(sys.argv[1])
+assert slicer.mrmlScene.Import()
+print(panel.ui.resultsTable.rowCount(), panel.ui.assessButton.isEnabled(), not panel.ui.installButton.isHidden())
+print(panel.ui.torchLabel.text())
+print("torch" in sys.modules)
+"""
+
+
+def test_without_torch_saved_results_open_and_the_panel_says_what_it_needs(panel, tmp_path):
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"), None)
+    zipfile.ZipFile(tmp_path / "scene.mrb").extractall(tmp_path)  # as Slicer does, into its cache folder
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(next(tmp_path.rglob("*.mrml")))],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    facts, says, imported = run.stdout.strip().splitlines()[-3:]
+    assert facts == "10 False True"
+    assert "needs PyTorch" in says and "GB" in says
+    assert imported == "False"
 
 
 def test_the_sample_heart_is_registered_in_the_sample_data_module(module, monkeypatch):
