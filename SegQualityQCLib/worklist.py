@@ -296,7 +296,7 @@ class Worklist:
     def _case(self, row: sqlite3.Row) -> WorklistCase:
         try:
             return self._checked_case(row)
-        except (TypeError, ValueError, AttributeError) as error:  # SQLite keeps any type in any column
+        except (TypeError, ValueError, AttributeError, LookupError) as error:  # SQLite keeps any type in any column
             raise damaged(self.path) from error
 
     def _checked_case(self, row: sqlite3.Row) -> WorklistCase:

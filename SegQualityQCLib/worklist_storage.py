@@ -96,7 +96,7 @@ class WorklistStorage:
             db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self._told(error) from error
-        except (TypeError, ValueError, OverflowError) as error:  # a cell of another type than the table's
+        except (TypeError, ValueError, OverflowError, LookupError) as error:  # other cells than the table has
             raise damaged(self.path) from error
         finally:
             if db is not None:

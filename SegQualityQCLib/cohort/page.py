@@ -163,10 +163,9 @@ def _fits(pictures: Any, report: QualityReport) -> bool:
     if not isinstance(pictures, dict):
         return False
     indices = {score.index for score in report.slices}
-    lists: list[Any] = [pictures.get(key) for key in ("shown", "large", "outlines")]
-    if not all(isinstance(entries, list) for entries in lists):
+    shown, large, outlines = (pictures.get(key) for key in ("shown", "large", "outlines"))
+    if not isinstance(shown, list) or not isinstance(large, list) or not isinstance(outlines, list):
         return False
-    shown, large, outlines = lists
     whole = all(type(index) is int and index in indices for index in [*shown, *large])
     texts = [pictures.get("strip_jpeg"), pictures.get("large_jpeg"), *outlines]
     return whole and len(outlines) == len(shown) and all(isinstance(text, str) for text in texts)
