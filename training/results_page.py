@@ -193,8 +193,9 @@ def _time_section(study: Study) -> list[str]:
     rows = []
     for path in sorted((study.folder / "times").glob("*.tsv")):
         with path.open(encoding="utf-8") as file:
-            entry = next(csv.DictReader(file, delimiter="\t"))
-        rows.append((path.stem, entry["h:m:s"]))
+            entry = next(csv.DictReader(file, delimiter="\t"), None)
+        if entry is not None:  # a stage that still runs has an empty file
+            rows.append((path.stem, entry["h:m:s"]))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     return ["## Hardware and time", "", machine, "", *(markdown_table(("stage", "time"), rows) if rows else []), ""]
