@@ -70,7 +70,7 @@ def _draw_reconstructions(estimator: RecRegEstimator, seen: WindowedCase, path: 
 
 def _draw_predictions(report: QualityReport, case: Case, seen: WindowedCase, path: Path) -> None:
     """Every drawn slice with its candidate and reference, true and predicted Dice."""
-    reference = sitk.GetArrayViewFromImage(demo_reference()) == MYOCARDIUM
+    reference = sitk.GetArrayFromImage(demo_reference()) == MYOCARDIUM
     mask = sitk.GetArrayViewFromImage(case.mask).astype(bool)
     scored = [score for score in report.slices if score.dice is not None]
     figure, axes = plt.subplots(2, (len(scored) + 1) // 2, figsize=(9.6, 5.4), constrained_layout=True)

@@ -14,9 +14,7 @@ from SegQualityQCLib.estimator import load_estimator
 
 def snakemake(repository: Path, runs: Path, *more: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "-c2", "-s", "training/Snakefile"]
-    # A stage that a crash of the machine ends is tried again, as on a cluster.
-    command += ["--configfile", "training/configs/acdc-smoke.yaml", "--retries", "2"]
-    command += ["--directory", str(repository), *more]
+    command += ["--configfile", "training/configs/acdc-smoke.yaml", "--directory", str(repository), *more]
     # As a shell would start it: other tests leave variables of Qt and VTK behind.
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR", "ACDC_ROOT") if key in os.environ}
     environment = {**kept, "SEGQUALITY_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
