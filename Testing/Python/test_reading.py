@@ -180,4 +180,4 @@ def test_a_nifti_file_that_was_cut_short_is_refused_and_an_odd_but_whole_one_is_
     parts = gzip.compress(content[:5000]) + gzip.compress(content[5000:])
     for name, data in {"parts.nii.gz": parts, "more.nii.gz": gzip.compress(content + b"..."), "w.nii": content}.items():
         (tmp_path / name).write_bytes(data)
-        assert (sitk.GetArrayViewFromImage(read_image(tmp_path / name)) == sitk.GetArrayViewFromImage(image)).all()
+        assert (sitk.GetArrayFromImage(read_image(tmp_path / name)) == sitk.GetArrayViewFromImage(image)).all()
