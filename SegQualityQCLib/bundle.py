@@ -37,6 +37,7 @@ _MAX_WEIGHT_BYTES = 256 * 2**20
 _MAX_FILTERS = 1024
 _MAX_CONVOLUTIONS = 32
 _MAX_WINDOW = 1024
+_MAX_SMOOTHING = 16  # pixels
 _MAX_PIXELS = 2**26  # of one slice in a network's widest level: window² times filters
 
 
@@ -338,6 +339,8 @@ def _check_metadata(metadata: Any) -> None:
             raise ValueError("its networks have impossible sizes")
         if window["size"] ** 2 * max([1, *network.get("filters", [])]) > _MAX_PIXELS or sizes[-1] > _MAX_CONVOLUTIONS:
             raise ValueError("its networks are larger than any known one")
+        if not 0 <= _finite(network.get("smoothing", 0)) <= _MAX_SMOOTHING:
+            raise ValueError("its networks smooth over an impossible distance")
     for table in ("slice", "volume"):
         check_table(quality["calibration"][table])
     _check_familiarity(quality["familiarity"])

@@ -19,7 +19,7 @@ from .case import AXIS_NAMES, Case
 from .errors import BundleError, InputError
 from .estimator import AssessmentStep, Estimator
 from .familiarity import is_familiar
-from .networks import RecNet, RegNet, difference
+from .networks import RecNet, difference, reg_network
 from .report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status, VolumeScore
 from .window import (
     SliceExtents,
@@ -54,7 +54,7 @@ class DirectEstimator(Estimator):
         self.device = device
         self.short_of_memory = False
         window = {"window": bundle.quality["window"]["size"]}
-        self.reg_net = self._network(RegNet, "reg_net", window)
+        self.reg_net = self._network(reg_network, "reg_net", window)
 
     def iter_assess(self, case: Case, *, batch_size: int = 8) -> Iterator[AssessmentStep]:
         """Assess a case batch by batch."""
@@ -151,7 +151,7 @@ class DirectEstimator(Estimator):
         tensor = torch.from_numpy(np.ascontiguousarray(slices, np.float32))[:, None]
         return tensor.to(self.device, memory_format=torch.channels_last)
 
-    def _network(self, kind: type[nn.Module], name: str, further: dict[str, Any] | None = None) -> Any:
+    def _network(self, kind: Callable[..., nn.Module], name: str, further: dict[str, Any] | None = None) -> Any:
         """A network with the weights of its file; nothing is allocated for what the metadata only claims."""
         file = f"models/{name}.pt"
         weights = self.bundle.weights(file)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .attack_figures import draw_all
-from .attack_study import BAD, GOOD, evaluated_name, settings_of
+from .attack_study import BAD, GOOD, settings_of
 from .attack_transfer import attacked_names
+from .bundling import model_name
 from .configuration import HARDENED, Structure, Study, stage_arguments
 from .results_page import markdown_table
 
@@ -69,7 +70,7 @@ def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
     """Says which hardened models the tables lack."""
     if study.hardening is None:
         return []
-    names = [evaluated_name(study, structure, kind, study.seeds[0], HARDENED) for kind in structure.kinds]
+    names = [model_name(study, structure, kind, study.seeds[0], HARDENED) for kind in structure.kinds]
     lacking = [name for name in names if name not in figures]
     return [f"Not hardened and attacked yet: {', '.join(lacking)}."] if lacking else []
 
@@ -77,7 +78,7 @@ def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:
     """The paper's three attacks, its figures beside the measured ones."""
     direct, rec_reg = (
-        figures.get(evaluated_name(study, structure, kind, study.seeds[0]), {}) for kind in ("direct", "rec-reg")
+        figures.get(model_name(study, structure, kind, study.seeds[0]), {}) for kind in ("direct", "rec-reg")
     )
     rows: list[tuple[str, ...]] = []
     for attack, measured in (
@@ -228,7 +229,7 @@ def _clean_section(study: Study, structure: Structure) -> list[str]:
     rows = []
     for kind in structure.kinds:
         for variant in (None, HARDENED):
-            name = evaluated_name(study, structure, kind, study.seeds[0], variant)
+            name = model_name(study, structure, kind, study.seeds[0], variant)
             path = study.folder / "evaluation" / f"{name}.json"
             if path.is_file():
                 measured = _read(path)
@@ -272,7 +273,7 @@ def _corruption_section(study: Study, structure: Structure) -> list[str]:
 
 
 def _corruption_files(study: Study, structure: Structure) -> list[Path]:
-    names = [evaluated_name(study, structure, kind, study.seeds[0]) for kind in structure.kinds]
+    names = [model_name(study, structure, kind, study.seeds[0]) for kind in structure.kinds]
     paths = [study.folder / "corruptions" / f"{name}.json" for name in names]
     return [path for path in paths if path.is_file()]
 

@@ -35,7 +35,7 @@ from .attacks import (
     smallest_eps,
     step_along,
 )
-from .bundling import bundle_name
+from .bundling import model_name
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .defences import averaged, smoothed
 
@@ -69,11 +69,6 @@ def settings_of(study: Study) -> AttackStudy:
     if study.attack_study is None:
         raise InputError(f"The study {study.name} has no section attack_study: add one to its configuration.")
     return study.attack_study
-
-
-def evaluated_name(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> str:
-    """The name that an evaluated model's files share."""
-    return f"{bundle_name(study, structure, kind)}-seed{seed}" + (f"-{variant.name}" if variant else "")
 
 
 def evaluated_model(study: Study, name: str) -> DirectEstimator:
@@ -126,7 +121,7 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
     The second holds predictions, and the images that PGD made with its largest eps, for the transfer to other models.
     """
     settings = settings_of(study)
-    name = evaluated_name(study, structure, kind, seed, variant)
+    name = model_name(study, structure, kind, seed, variant)
     estimator = evaluated_model(study, name)
     slices = test_slices(study, structure, settings)
     describes = {
@@ -151,7 +146,7 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
         seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
         one_step = _fgsm(seen, regression, DIFFERENCE_LIMITS)
         sweep("fgsm-difference", seen, one_step, settings.eps, regression)
-        rival = evaluated_model(study, evaluated_name(study, structure, "direct", seed))
+        rival = evaluated_model(study, model_name(study, structure, "direct", seed))
         models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
         sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), settings.eps, *models)
     for key, measured in (("steps", _longer), ("smallest_eps", _smallest)):

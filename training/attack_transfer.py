@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from .attack_slices import BATCH
-from .attack_study import evaluated_model, evaluated_name, settings_of
+from .attack_study import evaluated_model, settings_of
 from .attacks import score_of_pipeline
+from .bundling import model_name
 from .configuration import HARDENED, Structure, Study, stage_arguments
 
 
@@ -20,7 +21,7 @@ def attacked_names(study: Study, structure: Structure) -> list[str]:
     for variant in (None, HARDENED):
         for kind in structure.kinds:
             for seed in study.seeds if variant is None else study.seeds[:1]:
-                name = evaluated_name(study, structure, kind, seed, variant)
+                name = model_name(study, structure, kind, seed, variant)
                 if (study.folder / "attacks" / f"{name}.json").is_file():
                     names.append(name)
     return names

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from SegQualityQCLib.network_estimators import DirectEstimator, RecRegEstimator
-from SegQualityQCLib.networks import RegNet, difference
+from SegQualityQCLib.networks import PixelRegNet, RegNet, difference
 
 Score = Callable[[Tensor], Tensor]  # (n, 1, h, w) -> logits of the predicted Dice, (n,)
 IMAGE_LIMITS = (-1.0, 1.0)
@@ -37,7 +37,7 @@ class Attacked:
     trace: Tensor
 
 
-def score_of_regression(reg_net: RegNet, mask: Tensor) -> Score:
+def score_of_regression(reg_net: RegNet | PixelRegNet, mask: Tensor) -> Score:
     """REG-Net alone, as a function of its first channel: the difference image, or the image after Robinson."""
     return lambda first: reg_net.logits(torch.cat([first, mask], dim=1))
 

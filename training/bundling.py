@@ -26,6 +26,11 @@ def bundle_name(study: Study, structure: Structure, kind: str) -> str:
     return f"{dataset}-{structure.key}" + ("" if kind == structure.kinds[0] else f"-{kind}")
 
 
+def model_name(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> str:
+    """The name that the files of a model's calibration, evaluation and attacks share."""
+    return f"{bundle_name(study, structure, kind)}-seed{seed}" + (f"-{variant.name}" if variant else "")
+
+
 def write_bundle(
     folder: Path,
     study: Study,
@@ -46,7 +51,7 @@ def write_bundle(
     for part in ("configs", "models", "docs"):
         (partial / part).mkdir(parents=True)
     files = {"models/reg_net.pt": study.folder / run_name(kind, structure, seed, variant) / "reg_net.pt"}
-    networks: dict[str, Any] = {"reg_net": study.reg_network}
+    networks: dict[str, Any] = {"reg_net": (variant.of(study) if variant else study).reg_network}
     if kind == "rec-reg":
         files["models/rec_net.pt"] = study.folder / f"rec-{structure.key}" / "rec_net.pt"
         networks["rec_net"] = {"filters": list(study.rec_filters)}

@@ -14,19 +14,19 @@ from SegQualityQCLib.calibration import COVERAGE, fit_table
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.familiarity import fit_familiarity
 
-from .bundling import NO_INTERVAL, bundle_name, write_bundle
-from .configuration import Structure, Study, stage_arguments
+from .bundling import NO_INTERVAL, model_name, write_bundle
+from .configuration import Structure, Study, Variant, stage_arguments
 from .scoring import NET, Scores, balanced, score_patients
 from .windows import Windows, crop
 
 UNKNOWN = {"slice": NO_INTERVAL, "volume": NO_INTERVAL, "coverage": COVERAGE}
 
 
-def calibrate(study: Study, structure: Structure, kind: str, seed: int) -> None:
+def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
     """Write calibration.json with the tables and the familiarity statistics of a model."""
     folder = study.folder / "calibration"
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{bundle_name(study, structure, kind)}-seed{seed}"
+    name = model_name(study, structure, kind, seed, variant)
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     familiarity = fit_familiarity(*(_crops(study, structure, split[part]) for part in ("train", "validation")))
     familiarity["threshold"] *= study.familiarity_margin
@@ -44,6 +44,7 @@ def calibrate(study: Study, structure: Structure, kind: str, seed: int) -> None:
         familiarity=everything,
         evaluation={},
         card="A model whose intervals are not known yet.\n",
+        variant=variant,
     )
     estimator = load_estimator(ModelBundle.load(provisional), "cpu")
     scores = score_patients(study, structure, estimator, split["validation"])
@@ -94,5 +95,11 @@ def _write(path: Path, content: dict) -> None:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
-    calibrate(arguments.study, arguments.study.structure(arguments.structure), arguments.kind, arguments.seed)
+    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
+    calibrate(
+        arguments.study,
+        arguments.study.structure(arguments.structure),
+        arguments.kind,
+        arguments.seed,
+        arguments.study.variant(arguments.variant),
+    )

@@ -108,6 +108,7 @@ class Variant:
         says: What it shows, for the table.
         fresh, perturbed: As in :class:`Sampling`.
         without: A kind of perturbed mask that the net never sees and is then measured on.
+        network: REG-Net's sizes in place of the study's ``reg_network``.
     """
 
     name: str
@@ -115,11 +116,14 @@ class Variant:
     fresh: bool | None = None
     perturbed: float | None = None
     without: str | None = None
+    network: dict[str, Any] | None = None
 
-    def sampling(self, sampling: Sampling) -> Sampling:
-        """The study's sampling, changed as this variant wants."""
+    def of(self, study: Study) -> Study:
+        """The study, changed as this variant wants."""
         changes = {key: getattr(self, key) for key in ("fresh", "perturbed") if getattr(self, key) is not None}
-        return replace(sampling, **changes)
+        return replace(
+            study, sampling=replace(study.sampling, **changes), reg_network=self.network or study.reg_network
+        )
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ class Hardening:
         train: Slices of an epoch, half of them attacked.
         eps: Largest change of a pixel in [-1, 1].
         steps: Gradient steps of each attack.
+        bundled: Whether the hardened nets are the ones that are exported.
     """
 
     epochs: int
@@ -156,6 +161,7 @@ class Hardening:
     train: int = 3200
     eps: float = 0.1
     steps: int = 1
+    bundled: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from SegQualityQCLib.network_estimators import DirectEstimator
 from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.window import extract, reaches_outside, slice_extents, window_around_mask
 
-from .attack_study import evaluated_model, evaluated_name, settings_of
+from .attack_study import evaluated_model, settings_of
+from .bundling import model_name
 from .candidates import net_pool, perturbed_pool
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
@@ -45,7 +46,7 @@ class Subject:
 def study_corruptions(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
     """Write NAME.json into the study's folder ``corruptions``: figures by kind and strength; strength 0 is clean."""
     settings = settings_of(study)
-    name = evaluated_name(study, structure, kind, seed, variant)
+    name = model_name(study, structure, kind, seed, variant)
     estimator = evaluated_model(study, name)
     subjects = list(_subjects(study, structure, settings))
     clean = _measure(estimator, structure, [(subject, subject.image) for subject in subjects])

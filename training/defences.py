@@ -5,22 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from SegQualityQCLib.networks import blurred
+
 from .attacks import Score
 
 
 def smoothed(score: Score, sigma: float) -> Score:
     """The image is blurred by a Gaussian of ``sigma`` pixels before anything else sees it."""
-    reach = max(1, round(3 * sigma))
-    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    weights = weights / weights.sum()
-
-    def blurred(image: Tensor) -> Tensor:
-        padded = torch.nn.functional.pad(image, (reach,) * 4, mode="replicate")
-        along_y = torch.nn.functional.conv2d(padded, weights.reshape(1, 1, -1, 1))
-        return torch.nn.functional.conv2d(along_y, weights.reshape(1, 1, 1, -1))
-
-    return lambda image: score(blurred(image))
+    return lambda image: score(blurred(image, sigma))
 
 
 def averaged(score: Score, sigma: float, copies: int, generator: Generator) -> Score:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.estimator import load_estimator
 
-from .bundling import bundle_name, write_bundle
+from .bundling import model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .scoring import NET, Scores, balanced, kind_name, score_patients
 
@@ -20,10 +21,13 @@ _RESAMPLES = 1000
 
 
 def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
-    """Write the scores and the figures of a model on the test patients; a variant borrows the model's calibration."""
-    name = f"{bundle_name(study, structure, kind)}-seed{seed}"
-    calibrated = json.loads((study.folder / "calibration" / f"{name}.json").read_text(encoding="utf-8"))
-    name += f"-{variant.name}" if variant else ""
+    """Write the scores and the figures of a model on the test patients.
+
+    A variant that was not calibrated itself borrows the model's intervals.
+    """
+    name = model_name(study, structure, kind, seed, variant)
+    tables = [study.folder / "calibration" / f"{n}.json" for n in (name, model_name(study, structure, kind, seed))]
+    calibrated = json.loads(next(filter(Path.is_file, tables), tables[-1]).read_text(encoding="utf-8"))
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     folder = study.folder / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)

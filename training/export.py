@@ -8,15 +8,18 @@ from typing import Any
 
 from SegQualityQCLib.bundle import ModelBundle
 
-from .bundling import LICENCE, bundle_name, write_bundle
-from .configuration import Structure, Study, stage_arguments
+from .bundling import LICENCE, bundle_name, model_name, write_bundle
+from .configuration import Structure, Study, Variant, stage_arguments
 
 
-def export(study: Study, structure: Structure, kind: str, seed: int, target: Path) -> None:
+def export(
+    study: Study, structure: Structure, kind: str, seed: int, target: Path, variant: Variant | None = None
+) -> None:
     """Write the bundle of an evaluated model into ``target``."""
     name = bundle_name(study, structure, kind)
+    evaluated = model_name(study, structure, kind, seed, variant)
     calibrated, figures = (
-        json.loads((study.folder / stage / f"{name}-seed{seed}.json").read_text(encoding="utf-8"))
+        json.loads((study.folder / stage / f"{evaluated}.json").read_text(encoding="utf-8"))
         for stage in ("calibration", "evaluation")
     )
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
@@ -30,7 +33,8 @@ def export(study: Study, structure: Structure, kind: str, seed: int, target: Pat
         version=study.version,
         **calibrated,
         evaluation=summary(figures),
-        card=model_card(study, structure, kind, figures, split),
+        card=model_card(study, structure, kind, figures, split, variant),
+        variant=variant,
     )
     bundle = ModelBundle.load(target / name)
     print(f"{bundle.name} {bundle.version}: {bundle.sha256}")
@@ -48,7 +52,12 @@ def summary(figures: dict[str, Any]) -> dict[str, float]:
 
 
 def model_card(
-    study: Study, structure: Structure, kind: str, figures: dict[str, Any], split: dict[str, list[str]]
+    study: Study,
+    structure: Structure,
+    kind: str,
+    figures: dict[str, Any],
+    split: dict[str, list[str]],
+    variant: Variant | None = None,
 ) -> str:
     """The model card in Markdown."""
     method = {
@@ -56,6 +65,10 @@ def model_card(
         "difference and the mask (Zhou, Deng, Wu, arXiv 1903.08773).",
         "direct": "REG-Net predicts Dice from the slice and the mask (Robinson et al., MICCAI 2018).",
     }[kind]
+    if study.reg_network.get("head") == "pixels":
+        method += " It judges each pixel, and computes the Dice from that."
+    if variant is not None:
+        method += f" The network was {variant.says}."
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in summary(figures).items())
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
     return f"""# {bundle_name(study, structure, kind)} {study.version}
@@ -86,11 +99,12 @@ estimate: read its interval. Trained on adults with five groups of diagnosis.
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int, target=Path)
+    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int, target=Path)
     export(
         arguments.study,
         arguments.study.structure(arguments.structure),
         arguments.kind,
         arguments.seed,
         arguments.target,
+        arguments.study.variant(arguments.variant),
     )

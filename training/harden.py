@@ -21,9 +21,19 @@ from SegQualityQCLib.networks import difference
 from .attacks import IMAGE_LIMITS, gradient, score_of_regression
 from .candidates import net_pool, perturbed_pool
 from .configuration import HARDENED, Hardening, Structure, Study, stage_arguments
-from .fitting import fit, save_weights
-from .reg_net import BalancedSample, RegTraining, frozen_rec_net, run_name, validation_loaders, write_figures
-from .windows import Augmentation, Windows
+from .fitting import fit
+from .reg_net import (
+    AUGMENTATION,
+    TRAINED,
+    BalancedSample,
+    RegTraining,
+    frozen_rec_net,
+    run_name,
+    validation_loaders,
+    write_figures,
+    write_trained,
+)
+from .windows import Windows
 
 
 class HardenedTraining(RegTraining):
@@ -32,15 +42,14 @@ class HardenedTraining(RegTraining):
     hardening: Hardening
 
     def training_step(self, batch: Tensor) -> Tensor:
-        """Smooth L1 between predicted and true Dice, on attacked and clean slices."""
-        image, mask, dice = self.batch(batch, Augmentation())
+        """The loss of :class:`RegTraining` on attacked and clean slices."""
+        image, mask, reference, dice = self.batch(batch, AUGMENTATION)
         half = len(image) // 2
         image = torch.cat([self._attacked(image[:half], mask[:half], dice[:half]), image[half:]])
-        predicted = torch.sigmoid(self.network.logits(self.pair(image, mask)).float())
-        error = (predicted - dice).abs()
+        loss, error = self.loss(image, mask, reference, dice)
         self.log("train_mae_attacked", error[:half].mean(), on_epoch=True, on_step=False, prog_bar=True)
         self.log("train_mae", error[half:].mean(), on_epoch=True, on_step=False, prog_bar=True)
-        return torch.nn.functional.smooth_l1_loss(predicted, dice, beta=0.05)
+        return loss
 
     @torch.no_grad()
     def _attacked(self, image: Tensor, mask: Tensor, dice: Tensor) -> Tensor:
@@ -82,7 +91,7 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     module = HardenedTraining(study, windows, structure.label, pools, rec_net)
     module.hardening = settings
-    trained = study.folder / run_name(kind, structure, seed) / "reg_net.pt"
+    trained = study.folder / run_name(kind, structure, seed) / TRAINED
     module.network.load_state_dict(torch.load(trained, weights_only=True))
     folder = study.folder / run_name(kind, structure, seed, HARDENED)
     sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 500)
@@ -98,7 +107,7 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
         validate_every=min(2, settings.epochs),
     )
     write_figures(trainer, settings.epochs, folder / "figures.json")
-    save_weights(module.network, folder / "reg_net.pt")
+    write_trained(module.network, folder)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from .bundling import bundle_name
+from .bundling import model_name
 from .configuration import Structure, Study, stage_arguments
 from .demo_figures import figures_of
 from .reg_net import KINDS
@@ -48,10 +48,10 @@ def write_results(study: Study, target: Path) -> None:
         "",
     ]
     for structure, kind, seed, _ in runs:
-        name = f"{bundle_name(study, structure, kind)}-seed{seed}"
+        name = model_name(study, structure, kind, seed)
         _plot(Scores.read(study.folder / "evaluation" / f"{name}.npz"), study, target / f"{name}.png")
         lines += [f"![predicted against true Dice, error and coverage by Dice, {name}]({name}.png)", ""]
-    calibrated = study.folder / "evaluation" / f"{bundle_name(study, first, 'rec-reg')}-seed{study.seeds[0]}"
+    calibrated = study.folder / "evaluation" / model_name(study, first, "rec-reg", study.seeds[0])
     lines += ["The same networks on the synthetic demo heart; no patient's image is shown in this repository.", ""]
     lines += [f"![{name.removesuffix('.png')} on the demo heart]({name})" for name in figures_of(calibrated, target)]
     partial = target / "README.partial"
@@ -67,7 +67,7 @@ def _evaluated(study: Study) -> list[_Run]:
     for structure in study.structures:
         for kind in KINDS:
             for seed in study.seeds:
-                path = study.folder / "evaluation" / f"{bundle_name(study, structure, kind)}-seed{seed}.json"
+                path = study.folder / "evaluation" / f"{model_name(study, structure, kind, seed)}.json"
                 if path.is_file():
                     runs.append((structure, kind, seed, json.loads(path.read_text(encoding="utf-8"))))
     return runs
@@ -130,7 +130,7 @@ def _kind_table(runs: list[_Run]) -> list[str]:
 def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
     """What each addition brings: the same net trained in other ways."""
     structure, seed, ablation = study.structures[0], study.seeds[0], study.ablation
-    name = f"{bundle_name(study, structure, ablation.kind)}-seed{seed}"
+    name = model_name(study, structure, ablation.kind, seed)
     evaluated = [
         ("as shipped", None, figures)
         for s, k, n, figures in runs

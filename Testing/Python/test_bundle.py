@@ -134,6 +134,9 @@ def test_a_missing_file_is_named(copy, file):
         lambda m: m["quality"]["networks"]["rec_net"].update(filters=[]),
         lambda m: m["quality"]["networks"]["reg_net"].update(filters=[1024], hidden=[1024]),  # 21 GB
         lambda m: m["quality"]["networks"]["reg_net"].update(filters=[1024] * 31, convolutions=1024),
+        lambda m: m["quality"]["networks"]["reg_net"].update(head="transformer"),
+        lambda m: m["quality"]["networks"]["reg_net"].update(head="pixels"),
+        lambda m: m["quality"]["networks"]["reg_net"].update(head="pixels", smoothing=1e9),
         lambda m: m["quality"]["window"].update(size=1024),
         lambda m: m["quality"]["window"].update(size=145),
         lambda m: m["quality"]["familiarity"].update(mean=[0.0], precision=[[1.0]]),
