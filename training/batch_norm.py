@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.optim.swa_utils import update_bn
 
 
 def with_batch_norm(network: nn.Module) -> nn.Module:
@@ -16,6 +18,15 @@ def with_batch_norm(network: nn.Module) -> nn.Module:
         else:
             with_batch_norm(child)
     return network
+
+
+def measure_again(network: nn.Module, inputs: Iterable[Tensor]) -> None:
+    """Measure the statistics of the normalisation on some inputs.
+
+    Those of an average of weights are not the average of their statistics (Izmailov et al., "Averaging weights leads to
+    wider optima and better generalization", UAI 2018): left as they are, they raised the error from .06 to .35.
+    """
+    update_bn(inputs, network)
 
 
 def folded(network: nn.Module) -> nn.Module:

@@ -27,11 +27,11 @@ from .reg_net import (
     TRAINED,
     BalancedSample,
     RegTraining,
+    finish,
     frozen_rec_net,
     run_name,
     validation_loaders,
-    write_figures,
-    write_trained,
+    write_folded,
 )
 from .windows import Windows
 
@@ -95,10 +95,11 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
     module.network.load_state_dict(torch.load(trained, weights_only=True))
     folder = study.folder / run_name(kind, structure, seed, HARDENED)
     sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 500)
-    trainer = fit(
+    validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
+    fit(
         module,
         DataLoader(sample, study.reg_net.batch_size, shuffle=True, drop_last=True),
-        validation_loaders(study, pools, windows.rows_of(split["validation"])),
+        validation,
         folder=folder,
         epochs=settings.epochs,
         precision=study.precision,
@@ -106,8 +107,8 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
         averaging=study.reg_net.averaging,
         validate_every=min(2, settings.epochs),
     )
-    write_figures(trainer, settings.epochs, folder / "figures.json")
-    write_trained(module.network, folder)
+    finish(module, sample, validation, settings.epochs, folder)
+    write_folded(module.network, folder)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.networks import PixelRegNet, RecNet, difference, reg_network
 
-from .batch_norm import folded, with_batch_norm
+from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import Structure, Study, Variant, stage_arguments
 from .fitting import fit, one_cycle, save_weights
@@ -28,6 +29,7 @@ TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as
 _NETS, _PERTURBED = 0, 1
 # Candidates centre the window, so that it lies off the structure where they are wrong; scanners vary more than ACDC's.
 AUGMENTATION = Augmentation(shift=8.0, far_shifts=0.1, stretch=0.1, bias=0.25, noise=0.06)
+_NORMALISATION_BATCHES = 50  # that the statistics of the averaged network are measured on
 _DICE_WEIGHT = 4.0  # against the loss of the pixels
 
 
@@ -193,7 +195,7 @@ def train_reg_net(
             module.network.load_state_dict(torch.load(weights, weights_only=True))
         if not result.is_file():  # an interrupted run goes on with the cycle it was in
             sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 1000 * cycle)
-            trainer = fit(
+            fit(
                 module,
                 DataLoader(sample, study.reg_net.batch_size, shuffle=True, drop_last=True),
                 validation,
@@ -204,16 +206,32 @@ def train_reg_net(
                 averaging=study.reg_net.averaging,
                 validate_every=min(5, epochs),
             )
-            write_figures(trainer, epochs, result.with_name("figures.json"))
-            save_weights(module.network, result)
+            finish(module, sample, validation, epochs, result.parent)
         weights = result
     module.network.load_state_dict(torch.load(weights, weights_only=True))
-    write_trained(module.network, folder)
+    save_weights(module.network, folder / TRAINED)
+    write_folded(module.network, folder)
 
 
-def write_trained(network: torch.nn.Module, folder: Path) -> None:
-    """Write the network as it was trained, and as it is used: with the batch normalisation folded in."""
-    save_weights(network, folder / TRAINED)
+def finish(
+    module: RegTraining, sample: BalancedSample, validation: list[DataLoader], epochs: int, folder: Path
+) -> None:
+    """Make a trained network ready for use; write its weights and its validation figures."""
+    if module.study.reg_net.averaging:
+        some = itertools.islice(DataLoader(sample, 32, shuffle=True), _NORMALISATION_BATCHES)
+        pairs = (module.pair(*module.batch(batch, AUGMENTATION)[:2]) for batch in some)
+        measure_again(module.network, pairs)
+    judge = lightning.Trainer(
+        accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
+    )
+    (figures, further) = judge.validate(module, validation, verbose=False)
+    content = json.dumps({"epochs": epochs, **figures, **further}, indent=2) + "\n"
+    (folder / "figures.json").write_text(content, encoding="utf-8")
+    save_weights(module.network, folder / TRAINED)
+
+
+def write_folded(network: torch.nn.Module, folder: Path) -> None:
+    """Write reg_net.pt: the network as it is used, with the normalisation folded in."""
     save_weights(folded(network), folder / "reg_net.pt")
 
 
@@ -233,12 +251,6 @@ def validation_loaders(study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.
         triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
         loaders.append(DataLoader(TensorDataset(triples), 64))
     return loaders
-
-
-def write_figures(trainer: lightning.Trainer, epochs: int, path: Path) -> None:
-    """Write the last figures of a training."""
-    figures = {key: float(value) for key, value in trainer.callback_metrics.items()}
-    path.write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
