@@ -1,4 +1,4 @@
-"""Stage 5: fit the intervals and the familiarity check on validation patients."""
+"""Stage 5: fit the intervals on validation patients, and the familiarity check on them and the training patients."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.calibration import COVERAGE, fit_table
@@ -16,8 +14,8 @@ from SegQualityQCLib.familiarity import fit_familiarity
 
 from .bundling import NO_INTERVAL, model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
+from .familiar_windows import describe_windows
 from .scoring import NET, Scores, balanced, score_patients
-from .windows import Windows, crop
 
 UNKNOWN = {"slice": NO_INTERVAL, "volume": NO_INTERVAL, "coverage": COVERAGE}
 
@@ -28,7 +26,7 @@ def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant:
     folder.mkdir(parents=True, exist_ok=True)
     name = model_name(study, structure, kind, seed, variant)
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
-    familiarity = fit_familiarity(*(_crops(study, structure, split[part]) for part in ("train", "validation")))
+    familiarity = fit_familiarity(*describe_windows(study, structure, split["train"] + split["validation"]))
     familiarity["threshold"] *= study.familiarity_margin
     provisional = folder / name
     # Everything counts as familiar while the residuals are measured.
@@ -70,22 +68,6 @@ def _volume_table(scores: Scores) -> dict[str, list[float]]:
 
 def _rounded(table: dict[str, list[float]]) -> dict[str, list[float]]:
     return {key: np.round(values, 5).tolist() for key, values in table.items()}
-
-
-def _crops(study: Study, structure: Structure, patients: list[str]) -> NDArray[np.float32]:
-    """The slices of these patients as the networks see them, where the structure is drawn."""
-    windows = Windows.read(study.folder / "windows.npz")
-    mask = windows.labels == structure.label
-    rows = windows.rows_of(patients)
-    rows = rows[mask[rows].any(axis=(1, 2))]
-    image, _ = crop(
-        torch.from_numpy(windows.image[rows]),
-        torch.from_numpy(mask[rows][:, None]),
-        torch.from_numpy(windows.centroids(mask)[rows]),
-        study.window_size,
-        None,
-    )
-    return image[:, 0].numpy()
 
 
 def _write(path: Path, content: dict) -> None:

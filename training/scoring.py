@@ -130,12 +130,17 @@ def _score_volume(
         volumes.append((number, report.volume.dice, true, report.volume.low, report.volume.high))
 
 
-def onto_image(study: Study, heart: Case, drawn: NDArray) -> sitk.Image:
-    """A mask in the margin window of the cache, on the image's own grid."""
+def margin_grid(study: Study, heart: Case) -> sitk.Image:
+    """The grid of a volume's window in the cache, with its margin."""
     size = study.window_size + 2 * study.margin
     window = window_around_mask(heart, slice_extents(heart), size=size, spacing_mm=study.window_spacing_mm)
+    return window_grid(heart, window)
+
+
+def onto_image(study: Study, heart: Case, drawn: NDArray) -> sitk.Image:
+    """A mask in the margin window of the cache, on the image's own grid."""
     mask = sitk.GetImageFromArray(drawn.astype(np.uint8))
-    mask.CopyInformation(window_grid(heart, window))
+    mask.CopyInformation(margin_grid(study, heart))
     return sitk.Resample(mask, heart.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
 
 

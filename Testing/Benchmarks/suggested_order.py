@@ -49,11 +49,11 @@ def curve(candidate: np.ndarray, reference: np.ndarray, order: list[int]) -> np.
     return np.array(dice)[np.minimum(STEPS, len(order))]
 
 
-def held_out_volumes() -> list[Volume]:
-    """The volumes of the patients that no bundled model was trained on."""
+def held_out_volumes(parts: tuple[str, ...] = ("validation", "test")) -> list[Volume]:
+    """The volumes of the patients that no network was trained on; those of the test part nothing was fitted on."""
     volumes = find_volumes(DataSource("acdc", "ACDC_ROOT"))
     split = split_patients(volumes, SEED)
-    held_out = {*split["test"], *split["validation"]}
+    held_out = {patient for part in parts for patient in split[part]}
     return [volume for volume in volumes if volume.patient in held_out]
 
 

@@ -1,0 +1,75 @@
+"""What the images look like in the windows that candidates of all kinds lay: for the familiarity check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from SegQualityQCLib.case import Case, checked_labelmap
+from SegQualityQCLib.familiarity import describe
+from SegQualityQCLib.reading import read_image
+from SegQualityQCLib.window import Window, extract
+
+from .candidate_nets import candidate_files
+from .configuration import Structure, Study
+from .patients import find_volumes
+from .perturbations import read_perturbed
+from .scoring import margin_grid
+from .windows import Windows
+
+
+def describe_windows(
+    study: Study, structure: Structure, patients: list[str], *, variants: int = 6
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Describe the slices of these patients as the clinic's windows show them.
+
+    A window lies around its candidate, so that a poor candidate shows another part of the image. Windows are laid
+    around the reference, the U-nets' candidates and some perturbed masks; slices count where the candidate is drawn.
+
+    Args:
+        study: The study.
+        structure: The structure.
+        patients: Names of the patients.
+        variants: Perturbed masks of each slice at most.
+
+    Returns:
+        Descriptors of shape (n, d), and the position of each slice's patient in ``patients``, shape (n,).
+    """
+    windows = Windows.read(study.folder / "windows.npz")
+    centres, drawn = (
+        np.stack(parts)
+        for parts in zip(
+            *(
+                (windows.centroids(masks), masks.any(axis=(1, 2)))
+                for masks in _candidates(study, structure, windows, variants)
+            ),
+            strict=True,
+        )
+    )
+    described, owners = [], []
+    for volume in find_volumes(study.data):
+        if volume.patient not in patients:
+            continue
+        rows = np.flatnonzero(windows.volume == windows.volume_names.index(volume.name))
+        labels = checked_labelmap(read_image(volume.reference), volume.reference.name)
+        heart = Case.from_images(read_image(volume.image), sitk.Cast(labels > 0, sitk.sitkUInt8), label=1)
+        grid = margin_grid(study, heart)
+        for source in np.flatnonzero(drawn[:, rows].any(axis=1)):
+            y, x = centres[source, rows[0]]
+            centre = grid.TransformContinuousIndexToPhysicalPoint((float(x), float(y), 0.0))
+            seen = extract(heart, Window(centre, study.window_size, study.window_spacing_mm))
+            described.append(describe(seen.image[drawn[source, rows]]))
+            owners += [patients.index(volume.patient)] * len(described[-1])
+    return np.concatenate(described), np.array(owners)
+
+
+def _candidates(study: Study, structure: Structure, windows: Windows, variants: int) -> Iterator[NDArray[np.bool_]]:
+    """Masks of all slices in the cache, one source after the other: together they would fill the memory."""
+    yield windows.labels == structure.label
+    for path in candidate_files(study):
+        with np.load(path) as stored:
+            yield stored["labels"] == structure.label
+    yield from read_perturbed(study, structure)[0][:variants]
