@@ -1,4 +1,4 @@
-"""Stage 5: fit the intervals on validation patients, and the familiarity check on them and the training patients."""
+"""Stage 5: fit the intervals on validation patients."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import numpy as np
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.calibration import COVERAGE, fit_table
 from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.familiarity import fit_familiarity
 
 from .bundling import NO_INTERVAL, model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
-from .familiar_windows import describe_windows
+from .familiarity import read_familiarity
 from .scoring import NET, Scores, balanced, score_patients
 
 UNKNOWN = {"slice": NO_INTERVAL, "volume": NO_INTERVAL, "coverage": COVERAGE}
 
 
 def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
-    """Write calibration.json with the tables and the familiarity statistics of a model."""
+    """Write the calibration of a model: its tables and the familiarity statistics of its structure."""
     folder = study.folder / "calibration"
     folder.mkdir(parents=True, exist_ok=True)
     name = model_name(study, structure, kind, seed, variant)
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
-    familiarity = fit_familiarity(*describe_windows(study, structure, split["train"] + split["validation"]))
-    familiarity["threshold"] *= study.familiarity_margin
+    familiarity = read_familiarity(study, structure)
     provisional = folder / name
     # Everything counts as familiar while the residuals are measured.
     everything = {**familiarity, "threshold": 1e9}

@@ -1,24 +1,54 @@
-"""What the images look like in the windows that candidates of all kinds lay: for the familiarity check."""
+"""Stage 2c: fit the familiarity check on training and validation patients.
+
+The images are described in the windows that candidates of all kinds lay.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SegQualityQCLib.case import Case, checked_labelmap
-from SegQualityQCLib.familiarity import describe
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.familiarity import describe, fit_familiarity
 from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.window import Window, extract
 
 from .candidate_nets import candidate_files
-from .configuration import Structure, Study
+from .configuration import Structure, Study, stage_arguments
 from .patients import find_volumes
 from .perturbations import read_perturbed
 from .scoring import margin_grid
 from .windows import Windows
+
+
+def write_familiarity(study: Study, structure: Structure) -> None:
+    """Write the statistics and the threshold that all models of a structure share."""
+    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    familiarity = fit_familiarity(*describe_windows(study, structure, split["train"] + split["validation"]))
+    familiarity["threshold"] *= study.familiarity_margin
+    path = study.folder / f"familiarity-{structure.key}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(familiarity) + "\n", encoding="utf-8")
+    partial.replace(path)
+    print(f"{structure.name}: threshold {familiarity['threshold']:.3f}")
+
+
+def read_familiarity(study: Study, structure: Structure) -> dict[str, Any]:
+    """What :func:`write_familiarity` wrote.
+
+    Raises:
+        InputError: It has not been made.
+    """
+    path = study.folder / f"familiarity-{structure.key}.json"
+    if not path.is_file():
+        raise InputError(f"The familiarity statistics {path} have not been made: run python -m training.familiarity.")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def describe_windows(
@@ -73,3 +103,8 @@ def _candidates(study: Study, structure: Structure, windows: Windows, variants: 
         with np.load(path) as stored:
             yield stored["labels"] == structure.label
     yield from read_perturbed(study, structure)[0][:variants]
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=str)
+    write_familiarity(arguments.study, arguments.study.structure(arguments.structure))
