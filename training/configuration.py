@@ -153,7 +153,7 @@ class Hardening:
         train: Slices of an epoch, half of them attacked.
         eps: Largest change of a pixel in [-1, 1].
         steps: Gradient steps of each attack.
-        bundled: Whether the hardened nets are the ones that are exported.
+        bundled: The methods of the first structure whose hardened nets are the ones that are exported.
     """
 
     epochs: int
@@ -161,7 +161,7 @@ class Hardening:
     train: int = 3200
     eps: float = 0.1
     steps: int = 1
-    bundled: bool = False
+    bundled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -257,6 +257,11 @@ class Study:
                 return variant
         known = ", ".join(variant.name for variant in self.variants)
         raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
+
+    def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
+        """The variant that is exported: the hardened one, where the study says so."""
+        hardened = self.hardening.bundled if self.hardening and structure == self.structures[0] else ()
+        return HARDENED if kind in hardened else None
 
     def structure(self, key: str) -> Structure:
         """The structure with this key."""

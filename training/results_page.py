@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import platform
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from .bundling import model_name
-from .configuration import Structure, Study, stage_arguments
+from .configuration import HARDENED, Structure, Study, Variant, stage_arguments
 from .demo_figures import figures_of
 from .reg_net import KINDS
 from .scoring import NET, Scores, balanced
@@ -47,11 +49,12 @@ def write_results(study: Study, target: Path) -> None:
         "## Plots",
         "",
     ]
-    for structure, kind, seed, _ in runs:
-        name = model_name(study, structure, kind, seed)
+    for run in runs:
+        name = model_name(study, run.structure, run.kind, run.seed, run.variant)
         _plot(Scores.read(study.folder / "evaluation" / f"{name}.npz"), study, target / f"{name}.png")
         lines += [f"![predicted against true Dice, error and coverage by Dice, {name}]({name}.png)", ""]
-    calibrated = study.folder / "evaluation" / model_name(study, first, "rec-reg", study.seeds[0])
+    shown = model_name(study, first, "rec-reg", study.seeds[0], study.bundled_variant(first, "rec-reg"))
+    calibrated = study.folder / "evaluation" / shown
     lines += ["The same networks on the synthetic demo heart; no patient's image is shown in this repository.", ""]
     lines += [f"![{name.removesuffix('.png')} on the demo heart]({name})" for name in figures_of(calibrated, target)]
     partial = target / "README.partial"
@@ -59,54 +62,80 @@ def write_results(study: Study, target: Path) -> None:
     partial.replace(target / "README.md")
 
 
-_Run = tuple[Structure, str, int, dict[str, Any]]
+@dataclass(frozen=True)
+class _Run:
+    """An evaluated model and its figures."""
+
+    structure: Structure
+    kind: str
+    seed: int
+    variant: Variant | None
+    figures: dict[str, Any]
+
+    @property
+    def method(self) -> str:
+        return _METHOD[self.kind] + (f", {self.variant.name}" if self.variant else "")
 
 
 def _evaluated(study: Study) -> list[_Run]:
     runs = []
-    for structure in study.structures:
-        for kind in KINDS:
-            for seed in study.seeds:
-                path = study.folder / "evaluation" / f"{model_name(study, structure, kind, seed)}.json"
-                if path.is_file():
-                    runs.append((structure, kind, seed, json.loads(path.read_text(encoding="utf-8"))))
+    for structure, kind, seed, variant in product(study.structures, KINDS, study.seeds, (None, HARDENED)):
+        path = study.folder / "evaluation" / f"{model_name(study, structure, kind, seed, variant)}.json"
+        if path.is_file():
+            figures = json.loads(path.read_text(encoding="utf-8"))
+            runs.append(_Run(structure, kind, seed, variant, figures))
     return runs
 
 
 def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[str]:
-    mine = {kind: figures for s, kind, seed, figures in runs if s == structure and seed == study.seeds[0]}
+    mine = {
+        run.kind: run
+        for run in runs
+        if run.structure == structure
+        and run.seed == study.seeds[0]
+        and run.variant == study.bundled_variant(structure, run.kind)
+    }
     rec = study.folder / f"rec-{structure.key}" / "figures.json"
     l1 = json.loads(rec.read_text(encoding="utf-8"))["val_l1"] if rec.is_file() else float("nan")
-    rows = [("REC-Net validation L1", "about 0.01", "at most 0.0095", f"{l1:.4f}")]
-    if "rec-reg" in mine:
-        figures = mine["rec-reg"]
-        rows += [
-            ("MAE, uniform Dice, difference image", ".04 ± .05", "at most .035", _figure(figures, "nets", "mae")),
-            ("Pearson r", "-", "at least .97", _figure(figures, "nets", "r")),
-            ("volume Dice MAE", "-", "at most .03", _figure(figures, "volume", "mae")),
-            ("90 % interval: coverage", "-", ".88 to .92", _figure(figures, "nets", "coverage")),
-            ("90 % interval: mean width", "-", "at most .15", _figure(figures, "nets", "width")),
-        ]
-    if "direct" in mine:
-        rows.insert(2, ("MAE, Robinson's", ".04 ± .05", "side by side", _figure(mine["direct"], "nets", "mae")))
-    return [f"## Goals: {structure.name}", "", *markdown_table(("", "paper", "goal", "measured"), rows), ""]
+    methods = [kind for kind in structure.kinds if kind in mine]
+    goals = (
+        ("MAE, uniform Dice", ".04 ± .05", "at most .035", "nets", "mae"),
+        ("Pearson r", "-", "at least .97", "nets", "r"),
+        ("volume Dice MAE", "-", "at most .03", "volume", "mae"),
+        ("90 % interval: coverage", "-", ".88 to .92", "nets", "coverage"),
+        ("90 % interval: mean width", "-", "at most .15", "nets", "width"),
+    )
+    rows = [
+        (
+            "REC-Net validation L1",
+            "about 0.01",
+            "at most 0.0095",
+            *(f"{l1:.4f}" if k == "rec-reg" else "" for k in methods),
+        )
+    ]
+    rows += [
+        (what, paper, goal, *(_figure(mine[k].figures, part, figure) for k in methods))
+        for what, paper, goal, part, figure in goals
+    ]
+    head = ("", "paper", "goal", *(f"measured, {mine[kind].method}" for kind in methods))
+    return [f"## Goals: {structure.name}", "", *markdown_table(head, rows), ""]
 
 
 def _model_table(runs: list[_Run]) -> list[str]:
     rows = [
         (
-            structure.name,
-            _METHOD[kind],
-            str(seed),
-            _figure(figures, "nets", "mae"),
-            _figure(figures, "perturbed", "mae"),
-            _figure(figures, "nets", "r"),
-            _figure(figures, "nets", "coverage"),
-            _figure(figures, "perturbed", "coverage"),
-            _figure(figures, "volume", "mae"),
-            f"{figures['unfamiliar']:.3f}",
+            run.structure.name,
+            run.method,
+            str(run.seed),
+            _figure(run.figures, "nets", "mae"),
+            _figure(run.figures, "perturbed", "mae"),
+            _figure(run.figures, "nets", "r"),
+            _figure(run.figures, "nets", "coverage"),
+            _figure(run.figures, "perturbed", "coverage"),
+            _figure(run.figures, "volume", "mae"),
+            f"{run.figures['unfamiliar']:.3f}",
         )
-        for structure, kind, seed, figures in runs
+        for run in runs
     ]
     head = ("structure", "method", "seed", "MAE U-nets", "MAE perturbed", "r U-nets", "coverage U-nets")
     head = (*head, "coverage perturbed", "volume MAE", "called unfamiliar")
@@ -114,10 +143,14 @@ def _model_table(runs: list[_Run]) -> list[str]:
 
 
 def _kind_table(runs: list[_Run]) -> list[str]:
-    kinds = sorted({kind for *_, figures in runs for kind in figures["mae_by_kind"]})
+    kinds = sorted({kind for run in runs for kind in run.figures["mae_by_kind"]})
     rows = [
-        (structure.name, _METHOD[kind], *(f"{figures['mae_by_kind'].get(k, float('nan')):.3f}" for k in kinds))
-        for structure, kind, _, figures in runs
+        (
+            run.structure.name,
+            run.method,
+            *(f"{run.figures['mae_by_kind'].get(kind, float('nan')):.3f}" for kind in kinds),
+        )
+        for run in runs
     ]
     return [
         "## MAE by kind of candidate (all slices, not balanced)",
@@ -132,9 +165,10 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
     structure, seed, ablation = study.structures[0], study.seeds[0], study.ablation
     name = model_name(study, structure, ablation.kind, seed)
     evaluated = [
-        ("as shipped", None, figures)
-        for s, k, n, figures in runs
-        if (s, k, n) == (structure, ablation.kind, seed) and ablation.epochs is None
+        ("as shipped", None, run.figures)
+        for run in runs
+        if (run.structure, run.kind, run.seed, run.variant) == (structure, ablation.kind, seed, None)
+        and ablation.epochs is None
     ]
     for variant in study.variants:
         path = study.folder / "evaluation" / f"{name}-{variant.name}.json"
@@ -179,13 +213,13 @@ def _split_section(study: Study) -> list[str]:
 
 def _sample_section(runs: list[_Run]) -> list[str]:
     lines = ["## Test samples, evenly over ten bins of Dice as far as the bins allow", ""]
-    for structure, kind, seed, figures in runs:
+    for run in runs:
         nets, perturbed, volumes = (
-            figures.get(part, {}).get(key, 0)
+            run.figures.get(part, {}).get(key, 0)
             for part, key in (("nets", "slices"), ("perturbed", "slices"), ("volume", "volumes"))
         )
         counts = f"{nets} slices drawn by U-nets, {perturbed} perturbed, {volumes} volumes"
-        lines.append(f"- {structure.name}, {kind}, seed {seed}: {counts}")
+        lines.append(f"- {run.structure.name}, {run.method}, seed {run.seed}: {counts}")
     return [*lines, ""]
 
 
