@@ -207,7 +207,8 @@ class DirectEstimator(Estimator):
         if dice is None:
             return VolumeScore(None, None, None)
         low, high = interval(self.bundle.quality["calibration"]["volume"], dice)
-        return VolumeScore(dice, low, high)
+        known = scored_share(scores)  # slices without a score may be as bad or as good as any
+        return VolumeScore(dice, known * low, known * high + 1 - known)
 
 
 class RecRegEstimator(DirectEstimator):
@@ -324,6 +325,13 @@ def volume_dice(scores: Iterable[SliceScore]) -> float | None:
     missed = 0.5 * float(np.interp(gaps, positions, areas).sum()) if gaps else 0.0
     weight = sum(score.area_mm2 for score in scored)
     return sum(score.dice * score.area_mm2 for score in scored if score.dice is not None) / (weight + missed)
+
+
+def scored_share(scores: Iterable[SliceScore]) -> float:
+    """The share of the drawn area whose slices are scored, in [0, 1]."""
+    drawn = [score for score in scores if score.area_mm2 > 0]
+    area = sum(score.area_mm2 for score in drawn)
+    return sum(score.area_mm2 for score in drawn if score.dice is not None) / area if area else 0.0
 
 
 def _window_of(report: QualityReport) -> tuple[Window, tuple[float, float]]:

@@ -59,9 +59,11 @@ def _slice_table(scores: Scores, seed: int) -> dict[str, list[float]]:
 
 
 def _volume_table(scores: Scores) -> dict[str, list[float]]:
-    if len(scores.volume_true) == 0:
+    """Fitted on the volumes whose drawn slices are all scored; for the others the estimator widens the interval."""
+    whole = scores.volume_share == 1
+    if not whole.any():
         return NO_INTERVAL
-    return _rounded(fit_table(scores.volume_predicted, scores.volume_true, bins=5))
+    return _rounded(fit_table(scores.volume_predicted[whole], scores.volume_true[whole], bins=5))
 
 
 def _rounded(table: dict[str, list[float]]) -> dict[str, list[float]]:

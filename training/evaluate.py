@@ -77,16 +77,25 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
         kind_name(kind): float(np.nanmean(np.abs(scores.predicted - scores.true)[scores.kind == kind]))
         for kind in np.unique(scores.kind).tolist()
     }
-    if len(scores.volume_true):
-        held = (scores.volume_low <= scores.volume_true) & (scores.volume_true <= scores.volume_high)
-        figures["volume"] = {
-            "volumes": len(scores.volume_true),
-            "mae": float(np.abs(scores.volume_predicted - scores.volume_true).mean()),
-            "coverage": float(held.mean()),
-            "width": float((scores.volume_high - scores.volume_low).mean()),
-        }
+    whole = scores.volume_share == 1
+    for part, chosen in (("volume", whole), ("volume_partly", ~whole)):
+        if chosen.any():
+            figures[part] = _volume_figures(scores, chosen)
     figures["unfamiliar"] = float(scores.unfamiliar.mean())
     return figures
+
+
+def _volume_figures(scores: Scores, chosen: NDArray[np.bool_]) -> dict[str, Any]:
+    predicted, true, low, high = (
+        values[chosen]
+        for values in (scores.volume_predicted, scores.volume_true, scores.volume_low, scores.volume_high)
+    )
+    return {
+        "volumes": len(true),
+        "mae": float(np.abs(predicted - true).mean()),
+        "coverage": float(((low <= true) & (true <= high)).mean()),
+        "width": float((high - low).mean()),
+    }
 
 
 def _with_bootstrap(

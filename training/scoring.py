@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from SegQualityQCLib.case import Case, checked_labelmap
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.network_estimators import DirectEstimator
+from SegQualityQCLib.network_estimators import DirectEstimator, scored_share
 from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.report import Status
 from SegQualityQCLib.window import slice_extents, window_around_mask, window_grid
@@ -38,6 +38,7 @@ class Scores:
         high: Upper end.
         unfamiliar: Whether the image was called unfamiliar.
         volume_patient, volume_predicted, volume_true, volume_low, volume_high: The same for whole volumes.
+        volume_share: Share of the drawn area whose slices were scored.
     """
 
     patient: NDArray
@@ -52,6 +53,7 @@ class Scores:
     volume_true: NDArray
     volume_low: NDArray
     volume_high: NDArray
+    volume_share: NDArray
 
     def write(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
@@ -94,7 +96,7 @@ def score_patients(
     if not slices:
         raise InputError(f"No candidate of the {structure.name} could be scored on these patients: train longer.")
     columns = [np.array(column) for column in zip(*slices, strict=True)]
-    return Scores(*columns, *np.array(volumes, float).reshape(-1, 5).T)
+    return Scores(*columns, *np.array(volumes, float).reshape(-1, 6).T)
 
 
 def _score_volume(
@@ -127,7 +129,8 @@ def _score_volume(
             slices.append((number, int(k), dice, true, low, high, score.status is Status.UNFAMILIAR))
     if (kind == NET).all() and report.volume.dice is not None:
         true = 2 * (mask & reference).sum() / (mask.sum() + reference.sum())
-        volumes.append((number, report.volume.dice, true, report.volume.low, report.volume.high))
+        volume = report.volume
+        volumes.append((number, volume.dice, true, volume.low, volume.high, scored_share(report.slices)))
 
 
 def margin_grid(study: Study, heart: Case) -> sitk.Image:
