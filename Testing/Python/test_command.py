@@ -120,6 +120,7 @@ def bad_inputs(folder: Path) -> dict[str, list[object]]:
         "empty segmentation": [good_image, written(folder, "empty.nrrd", labels * 0)],
         "zero image": [written(folder, "zero.nrrd", image * 0), good_labels, "--label", 2],
         "NaN image": [written(folder, "nan.nrrd", sitk.GetImageFromArray(nan)), good_labels, "--label", 2],
+        "NaN image, NIfTI": [written(folder, "nan.nii.gz", sitk.GetImageFromArray(nan)), good_labels, "--label", 2],
         "colour image": [written(folder, "rgb.nrrd", rgb), good_labels, "--label", 2],
         "4-D image": [written(folder, "four.nrrd", four), good_labels, "--label", 2],
         "probability map": [good_image, written(folder, "p.nrrd", probability)],
