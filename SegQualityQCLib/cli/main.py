@@ -14,7 +14,7 @@ from .models import models_app
 from .worklist import review_command, worklist_app
 
 # Before torch is loaded: OpenMP's threads spin while they wait for one another, and where other programs want the cores
-# too, an assessment took nine times as long.
+# too, an assessment took four to nine times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 app = typer.Typer(
