@@ -184,8 +184,8 @@ def labels_of(segmentation: sitk.Image) -> list[int]:
     """The non-zero label values of a checked labelmap, in ascending order."""
     labels: set[int] = set()
     for plane in sitk.GetArrayViewFromImage(segmentation):  # sorting a large volume whole would copy it twice
-        labels.update(np.unique(plane).tolist())
-    return sorted(labels - {0})
+        labels.update(np.unique(plane[plane != 0]).tolist())
+    return sorted(labels)
 
 
 def only_label(segmentation: sitk.Image, name: str) -> int:

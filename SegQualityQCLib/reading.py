@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
-import io
-import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ import SimpleITK as sitk
 
 from .case import Case, checked_image, checked_labelmap, labels_of
 from .errors import InputError
+from .nifti_file import check_nifti_file, is_nifti
 from .nrrd_header import check_nrrd_header
 from .report import printable
 
@@ -128,43 +126,31 @@ def _has_own_name(segment: _Segment) -> bool:
 
 
 def _read_file(path: Path, role: str) -> sitk.Image:
+    if path.is_dir():
+        raise InputError(f"The {role} {path} is a folder: give a file.")
     if not path.is_file():
         raise InputError(f"The {role} {path} does not exist: check the path.")
     try:
         check_nrrd_header(path)
         with _quiet_itk():
             image = sitk.ReadImage(str(path))
-    except (RuntimeError, OSError) as error:
+            if is_nifti(path):
+                check_nifti_file(path, role, image)
+            else:
+                _check_spacing(path, role)
+    except (RuntimeError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
-    if _is_cut_short(path, image):
-        raise InputError(f"The {role} {path} is damaged: its last part is missing. Copy it again.")
     return image
 
 
-def _is_cut_short(path: Path, image: sitk.Image) -> bool:
-    """Whether a NIfTI file ends before its last pixel: ITK reads such a file without a word, and the rest as zeros."""
-    if not image.HasMetaDataKey("vox_offset"):
-        return False
-    dimensions = [int(float(image.GetMetaData(f"dim[{n}]"))) for n in range(8)]
-    pixels = math.prod(max(n, 1) for n in dimensions[1 : dimensions[0] + 1])
-    wanted = int(float(image.GetMetaData("vox_offset"))) + pixels * int(float(image.GetMetaData("bitpix"))) // 8
-    name = path.name.lower()
-    if name.endswith(".nii"):
-        return path.stat().st_size < wanted
-    if not name.endswith(".nii.gz"):
-        return False
-    with path.open("rb") as file:
-        file.seek(-4, io.SEEK_END)
-        if int.from_bytes(file.read(4), "little") == wanted % 2**32:
-            return False
-        # Gzip ends with the size of what was packed; where that says otherwise, the file may still be whole: packed in
-        # several parts, or with something behind the pixels.
-        file.seek(0)
-        try:
-            with gzip.open(file) as unpacked:
-                return sum(len(part) for part in iter(lambda: unpacked.read(2**20), b"")) < wanted
-        except (EOFError, OSError, zlib.error):
-            return True
+def _check_spacing(path: Path, role: str) -> None:
+    """A negative spacing is refused; ITK would turn the axis round."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    spacing = reader.GetSpacing()
+    if min(spacing[:3]) < 0:
+        raise InputError(f"The {role} {path} has an impossible spacing {spacing} mm: correct its header.")
 
 
 def _read_dicom_series(folder: Path) -> sitk.Image:

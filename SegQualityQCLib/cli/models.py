@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -25,17 +26,25 @@ def list_models(context: typer.Context) -> None:
         return
     with one_sentence_on_bad_input():
         default = default_bundle()
-        # Names are given to --model: in a narrow terminal the other columns give way.
+        # At 80 columns no name, which is given to --model, and no word is cut.
         table = Table(
-            Column("Model", no_wrap=True), "Version", Column("Structure", overflow="fold"), "Test MAE", "Licence"
+            Column("Model", no_wrap=True),
+            "Version",
+            Column("Structure", overflow="fold"),
+            Column("Test MAE", no_wrap=True),
+            Column("Licence", no_wrap=True),
+            box=SIMPLE_HEAD,
+            show_edge=False,
+            padding=(0, 1, 0, 0),
+            caption_justify="left",
         )
         for folder in available_bundles():
             bundle = ModelBundle.load(folder)
             evaluation = bundle.quality.get("evaluation", {})
             errors = [f"{evaluation[key]:.3f}" for key in ("mae_nets", "mae_perturbed") if key in evaluation]
-            version = bundle.version + (" (default)" if bundle.sha256 == default.sha256 else "")
-            cells = [bundle.name, version, bundle.target.name, " / ".join(errors)]
-            table.add_row(*(escape(printable(cell)) for cell in [*cells, bundle.metadata["license"]]))
+            structure = bundle.target.name + (" (default)" if bundle.sha256 == default.sha256 else "")
+            cells = [bundle.name, bundle.version, structure, " / ".join(errors), bundle.metadata["license"]]
+            table.add_row(*(escape(printable(cell)) for cell in cells))
         table.caption = "Test MAE: mean absolute error of Dice on candidates of U-nets / on perturbed masks."
         Console().print(table)
 

@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
@@ -129,6 +130,19 @@ def test_nothing_outside_the_window_matters():
     changed.CopyInformation(image)
     other = Case.from_images(changed, labels, label=2)
     assert (extract(case, window).image == extract(other, window).image).all()
+
+
+@given(drawn=arrays(np.bool_, st.tuples(*[st.integers(1, 6)] * 3)), axis=st.integers(0, 2))
+def test_the_extents_of_slices_are_those_of_their_drawn_pixels(drawn, axis):
+    mask = sitk.GetImageFromArray(drawn.T.astype(np.uint8))  # drawn has the axes i, j, k
+    extents = slice_extents(Case(mask, mask, axis))
+    for n, plane in enumerate(np.moveaxis(drawn, axis, 0)):
+        pixels = np.argwhere(plane)
+        assert extents.counts[n] == len(pixels)
+        expected = np.stack([pixels.min(axis=0), pixels.max(axis=0)], axis=1) if len(pixels) else -1
+        assert (extents.spans[n] == expected).all()
+    if drawn.any():
+        assert np.allclose(extents.centroid, np.argwhere(drawn).mean(axis=0))
 
 
 def test_slices_that_reach_outside_are_named():

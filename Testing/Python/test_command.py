@@ -19,9 +19,9 @@ from SegQualityQCLib.bundle import find_bundle
 from SegQualityQCLib.demo import demo_images
 
 
-def segquality(*arguments: object, **options) -> subprocess.CompletedProcess:
+def segquality(*arguments: object, columns: int = 120, **options) -> subprocess.CompletedProcess:
     command = [str(Path(sys.executable).with_name("segquality")), *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    environment = {**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"}
     return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False, **options)
 
 
@@ -120,6 +120,7 @@ def bad_inputs(folder: Path) -> dict[str, list[object]]:
         "empty segmentation": [good_image, written(folder, "empty.nrrd", labels * 0)],
         "zero image": [written(folder, "zero.nrrd", image * 0), good_labels, "--label", 2],
         "NaN image": [written(folder, "nan.nrrd", sitk.GetImageFromArray(nan)), good_labels, "--label", 2],
+        "NaN image, NIfTI": [written(folder, "nan.nii.gz", sitk.GetImageFromArray(nan)), good_labels, "--label", 2],
         "colour image": [written(folder, "rgb.nrrd", rgb), good_labels, "--label", 2],
         "4-D image": [written(folder, "four.nrrd", four), good_labels, "--label", 2],
         "probability map": [good_image, written(folder, "p.nrrd", probability)],
@@ -157,6 +158,12 @@ def test_models_are_listed_and_verified(tmp_path):
     (model / "models" / "reg_net.pt").unlink()
     refused = segquality("models", "verify", model)
     assert refused.returncode == 2 and "reg_net.pt" in refused.stderr
+
+
+def test_models_are_listed_without_a_cut_word_in_80_columns():
+    listed = segquality("models", columns=80).stdout.split()
+    for word in ("acdc-lv-myocardium-direct", "ventricular", "myocardium", "(default)"):
+        assert word in listed
 
 
 def test_importing_the_library_imports_neither_torch_nor_slicer():

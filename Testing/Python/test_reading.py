@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 
 import numpy as np
 import pytest
@@ -181,3 +182,37 @@ def test_a_nifti_file_that_was_cut_short_is_refused_and_an_odd_but_whole_one_is_
     for name, data in {"parts.nii.gz": parts, "more.nii.gz": gzip.compress(content + b"..."), "w.nii": content}.items():
         (tmp_path / name).write_bytes(data)
         assert (sitk.GetArrayFromImage(read_image(tmp_path / name)) == sitk.GetArrayViewFromImage(image)).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("pixel_type", [sitk.sitkFloat32, sitk.sitkFloat64])
+@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz"])
+def test_a_nifti_file_with_a_pixel_that_is_no_number_is_refused(tmp_path, name, pixel_type, value):
+    image = sitk.Cast(demo_images()[0], pixel_type)
+    sitk.WriteImage(image, str(tmp_path / name))
+    assert (sitk.GetArrayFromImage(read_image(tmp_path / name)) == sitk.GetArrayViewFromImage(image)).all()
+    image[100, 100, 9] = value
+    sitk.WriteImage(image, str(tmp_path / name))
+    with pytest.raises(InputError, match="NaN or infinite"):
+        read_image(tmp_path / name)
+
+
+def test_a_spacing_of_0_or_below_is_refused_and_not_replaced(tmp_path):
+    image, _ = demo_images()
+    sitk.WriteImage(image, str(tmp_path / "whole.nii"))
+    header = bytearray((tmp_path / "whole.nii").read_bytes())
+    for spacing in (0.0, -1.5):
+        struct.pack_into("<f", header, 80, spacing)
+        (tmp_path / "image.nii").write_bytes(header)
+        with pytest.raises(InputError, match="impossible spacing"):
+            read_image(tmp_path / "image.nii")
+    sitk.WriteImage(image, str(tmp_path / "whole.mha"))
+    content = (tmp_path / "whole.mha").read_bytes()
+    (tmp_path / "image.mha").write_bytes(content.replace(b"ElementSpacing = 1.5", b"ElementSpacing = -1.5"))
+    with pytest.raises(InputError, match="impossible spacing"):
+        read_image(tmp_path / "image.mha")
+
+
+def test_a_folder_in_the_place_of_a_segmentation_is_called_a_folder(folder, tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        read_cases(folder / "image.nrrd", tmp_path)

@@ -1,0 +1,99 @@
+"""What ITK passes over in a NIfTI file.
+
+It reads a missing end and NaN as 0, and a spacing of 0 as 1 mm, and turns an axis of negative spacing round.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import InputError
+
+_HEADER_BYTES = 348
+_SIZES, _SPACING = 42, 80  # where the first three stand in the header of NIfTI-1
+_FLOATS = {"16": "f4", "64": "f8"}  # by the header's datatype
+_CHUNK_BYTES = 2**20
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file's name is that of a NIfTI file."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def check_nifti_file(path: Path, role: str, image: sitk.Image) -> None:
+    """Check the file of an image that ITK read.
+
+    Args:
+        path: The file.
+        role: What messages call it: ``image`` or ``segmentation``.
+        image: What ITK made of it.
+
+    Raises:
+        InputError: Its last part is missing, a spacing is not above 0, or a pixel is NaN or infinite.
+        OSError, EOFError, zlib.error: The file cannot be read or unpacked.
+    """
+    if not image.HasMetaDataKey("vox_offset"):
+        return  # of another format, whatever its name
+    dimensions = [int(float(image.GetMetaData(f"dim[{n}]"))) for n in range(8)]
+    pixels = math.prod(max(n, 1) for n in dimensions[1 : dimensions[0] + 1])
+    first = int(float(image.GetMetaData("vox_offset")))
+    end = first + pixels * int(float(image.GetMetaData("bitpix"))) // 8
+    if _is_cut_short(path, end):
+        raise InputError(f"The {role} {path} is damaged: its last part is missing. Copy it again.")
+    with _opened(path) as file:
+        header = file.read(_HEADER_BYTES)
+        order = "<" if struct.unpack_from("<i", header)[0] == _HEADER_BYTES else ">"
+        if struct.unpack_from(f"{order}i", header)[0] != _HEADER_BYTES:
+            return  # NIfTI-2
+        sizes = struct.unpack_from(f"{order}3h", header, _SIZES)
+        spacing = struct.unpack_from(f"{order}3f", header, _SPACING)
+        if any(size > 1 and step <= 0 for size, step in zip(sizes, spacing, strict=True)):
+            raise InputError(f"The {role} {path} has an impossible spacing {spacing} mm: correct its header.")
+        kind = _FLOATS.get(image.GetMetaData("datatype"))
+        if kind is not None and not _is_finite(file, first, end, np.dtype(order + kind)):
+            raise InputError(f"The {role} {path} holds NaN or infinite values: repair it or export it again.")
+
+
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")
+
+
+def _is_finite(file: BinaryIO | gzip.GzipFile, first: int, end: int, dtype: np.dtype) -> bool:
+    file.seek(first)
+    for at in range(first, end, _CHUNK_BYTES):
+        wanted = min(_CHUNK_BYTES, end - at)
+        part = file.read(wanted)
+        if len(part) < wanted:
+            raise EOFError
+        if not np.isfinite(np.frombuffer(part, dtype)).all():
+            return False
+    return True
+
+
+def _is_cut_short(path: Path, end: int) -> bool:
+    """Whether a file, unpacked, is shorter than ``end`` bytes."""
+    if not path.name.lower().endswith(".gz"):
+        return path.stat().st_size < end
+    with path.open("rb") as file:
+        file.seek(-4, io.SEEK_END)
+        if int.from_bytes(file.read(4), "little") == end % 2**32:
+            return False
+        # Gzip ends with the size of what was packed; where that says otherwise, the file may still be whole: packed in
+        # several parts, or with something behind the pixels.
+        file.seek(0)
+        try:
+            with gzip.open(file) as unpacked:
+                return sum(len(part) for part in iter(lambda: unpacked.read(_CHUNK_BYTES), b"")) < end
+        except (EOFError, OSError, zlib.error):
+            return True
