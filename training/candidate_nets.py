@@ -52,7 +52,10 @@ class CandidateTraining(lightning.LightningModule):
 
     @torch.inference_mode()
     def draw(self, batch_size: int) -> np.ndarray:
-        """The labels this net draws on every window, shape (n, side, side), uint8."""
+        """The labels this net draws on every window, shape (n, side, side), uint8.
+
+        Nothing is kept outside the inner window: the net was trained on crops of that size around the heart.
+        """
         self.eval()
         drawn = np.zeros(self.labels.shape, np.uint8)
         for first in range(0, len(drawn), batch_size):
@@ -60,7 +63,10 @@ class CandidateTraining(lightning.LightningModule):
             logits = self.network(part.to(self.device, memory_format=torch.channels_last))
             drawn[first : first + batch_size] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
         self.train()
-        return drawn
+        inner = slice(self.study.margin, self.study.margin + self.study.window_size)
+        kept = np.zeros_like(drawn)
+        kept[:, inner, inner] = drawn[:, inner, inner]
+        return kept
 
     def configure_optimizers(self) -> dict:
         """Adam, one-cycle."""
