@@ -18,8 +18,9 @@ from SegQualityQCLib.network_estimators import RecRegEstimator
 from SegQualityQCLib.networks import difference
 from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
-from .attack_study import evaluated_model, evaluated_name
+from .attack_study import evaluated_model
 from .attacks import IMAGE_LIMITS, fgsm, score_of_pipeline
+from .bundling import model_name
 from .configuration import Structure, Study
 from .corruptions import STRENGTHS
 
@@ -32,7 +33,7 @@ def draw_all(
     study: Study, structure: Structure, figures: dict[str, dict[str, Any]], target: Path
 ) -> list[tuple[str, str]]:
     """Draw what there is something for; returns file names and what they show."""
-    first = evaluated_name(study, structure, "rec-reg", study.seeds[0])
+    first = model_name(study, structure, "rec-reg", study.seeds[0])
     shown = first if first in figures else next(iter(figures))
     drawn = [("attacks-error.png", "error of each model by eps, worst direction")]
     _draw_errors(figures, target / "attacks-error.png")
