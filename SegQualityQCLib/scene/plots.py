@@ -26,7 +26,6 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     keys = {_THRESHOLD, _LOW} | {f"{key} {column}" for key in reports for column in ("Dice", "Low", "High")}
     remove_nodes(segmentation_node, SERIES, keep=keys)
     remove_nodes(segmentation_node, SERIES_TABLE, keep={_THRESHOLD, _LOW, *reports})
-    chart.RemoveAllPlotSeriesNodeIDs()
     last = max((report.case.slices for report in reports.values()), default=1) - 1
     rows = [(0.0, threshold), (float(last), threshold)]
     table = _series_table(segmentation_node, _THRESHOLD, ("Slice", "Dice"), rows)
@@ -34,13 +33,12 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     line.SetLineStyle(line.LineStyleDash)
     line.SetMarkerStyle(line.MarkerStyleNone)
     line.SetColor(0.5, 0.5, 0.5)
-    chart.AddAndObservePlotSeriesNodeID(line.GetID())
     low = _series(segmentation_node, _LOW, "Low", _low_table(segmentation_node, reports, threshold), "Dice")
     low.SetLineStyle(low.LineStyleNone)
     low.SetMarkerStyle(low.MarkerStyleCross)
     low.SetMarkerSize(12)
     low.SetColor(*colour_of(0.1))
-    chart.AddAndObservePlotSeriesNodeID(low.GetID())
+    shown = [line, low]
     for key, report in reports.items():
         scored = [(float(s.index), s.dice, s.low, s.high) for s in report.slices if s.dice is not None]
         table = _series_table(segmentation_node, key, ("Slice", "Dice", "Low", "High"), scored)
@@ -52,7 +50,8 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
             series.SetColor(*colour)
             series.SetLineStyle(series.LineStyleSolid if column == "Dice" else series.LineStyleDot)
             series.SetMarkerStyle(series.MarkerStyleCircle if column == "Dice" else series.MarkerStyleNone)
-            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+            shown.append(series)
+    _show_series(chart, [series.GetID() for series in shown])
     chart.SetTitle(f"Predicted Dice of {name}")
     chart.SetXAxisTitle("Slice")
     chart.SetYAxisTitle("Predicted Dice")
@@ -61,6 +60,15 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     chart.SetXAxisRangeAuto(False)
     chart.SetXAxisRange(-0.5, last + 0.5)
     return chart
+
+
+def _show_series(chart: Any, identifiers: list[str]) -> None:
+    """Put these series into the chart; one that has them stays as it is, since memory of replaced ones is not freed."""
+    if [chart.GetNthPlotSeriesNodeID(n) for n in range(chart.GetNumberOfPlotSeriesNodes())] == identifiers:
+        return
+    chart.RemoveAllPlotSeriesNodeIDs()
+    for identifier in identifiers:
+        chart.AddAndObservePlotSeriesNodeID(identifier)
 
 
 def drawn_threshold(segmentation_node: Any) -> float | None:

@@ -20,10 +20,12 @@ class EditFollower:
     """
 
     def __init__(self, on_pause: Callable[[], None]) -> None:
-        self._on_pause = on_pause
         self._node: Any = None
         self._tags: list[tuple[Any, int]] = []
-        self._edits = 0
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE_MS)
+        self._timer.connect("timeout()", on_pause)
 
     def watch(self, segmentation_node: Any) -> None:
         """Observe this segmentation and no other; ``None`` observes none."""
@@ -46,6 +48,4 @@ class EditFollower:
 
     def edited(self) -> None:
         """Note an edit, also one that was made while nobody observed."""
-        self._edits += 1
-        edit = self._edits
-        qt.QTimer.singleShot(_PAUSE_MS, lambda: self._on_pause() if edit == self._edits else None)
+        self._timer.start()  # anew, where it runs

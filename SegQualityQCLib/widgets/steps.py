@@ -29,6 +29,10 @@ class Steps:
         self._on_error = on_error
         self._on_end = on_end
         self._generator: Iterator[Any] | None = None
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE_MS)
+        self._timer.connect("timeout()", self._step)
 
     @property
     def running(self) -> bool:
@@ -39,19 +43,18 @@ class Steps:
         """Begin with a generator; the one before it is stopped."""
         self.stop()
         self._generator = generator
-        self._continue(generator)
+        self._timer.start()
 
     def stop(self) -> None:
         """Close the generator; it is asked for nothing more."""
+        self._timer.stop()
         generator, self._generator = self._generator, None
         if generator is not None:
             generator.close()  # type: ignore[attr-defined] # a generator's own
 
-    def _continue(self, generator: Iterator[Any]) -> None:
-        qt.QTimer.singleShot(_PAUSE_MS, lambda: self._step(generator))
-
-    def _step(self, generator: Iterator[Any]) -> None:
-        if generator is not self._generator:
+    def _step(self) -> None:
+        generator = self._generator
+        if generator is None:
             return
         try:
             progress = next(generator)
@@ -63,4 +66,5 @@ class Steps:
             self._on_error(error)
         else:
             self._on_progress(progress)
-            self._continue(generator)
+            if self.running:
+                self._timer.start()

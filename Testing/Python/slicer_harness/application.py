@@ -23,7 +23,7 @@ from .parameters import WithinRange, parameterNodeWrapper
 from .scenes import new_scene
 from .segment_editor import qMRMLSegmentEditorWidget
 from .views import LayoutManager
-from .widgets import WIDGETS, QShortcut, childWidgetVariables
+from .widgets import WIDGETS, QShortcut, QTimer, childWidgetVariables
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -107,6 +107,7 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     for source in (QtCore, QtGui, QtWidgets):
         qt.__dict__.update({name: getattr(source, name) for name in dir(source) if name.startswith("Q")})
     qt.QShortcut = QShortcut
+    qt.QTimer = QTimer
     folder = Path(tempfile.mkdtemp(prefix="segquality-settings-"))
     settings = QtCore.QSettings(str(folder / "Slicer.ini"), QtCore.QSettings.IniFormat)
     slicer.mrmlScene = new_scene()

@@ -156,6 +156,13 @@ class QShortcut(QtGui.QShortcut):
         connect(self, signal, receiver)
 
 
+class QTimer(QtCore.QTimer):
+    """Qt's, with PythonQt's way to connect."""
+
+    def connect(self, signal, receiver):
+        connect(self, signal, receiver)
+
+
 def childWidgetVariables(widget):
     """slicer.util's: the widgets of a .ui file as attributes."""
     children = [child for child in widget.findChildren(QtCore.QObject) if child.objectName()]
