@@ -39,16 +39,8 @@ def describe_windows(
         Descriptors of shape (n, d), and the position of each slice's patient in ``patients``, shape (n,).
     """
     windows = Windows.read(study.folder / "windows.npz")
-    centres, drawn = (
-        np.stack(parts)
-        for parts in zip(
-            *(
-                (windows.centroids(masks), masks.any(axis=(1, 2)))
-                for masks in _candidates(study, structure, windows, variants)
-            ),
-            strict=True,
-        )
-    )
+    places = [(windows.centroids(m), m.any(axis=(1, 2))) for m in _candidates(study, structure, windows, variants)]
+    centres, drawn = (np.stack(part) for part in zip(*places, strict=True))
     described, owners = [], []
     for volume in find_volumes(study.data):
         if volume.patient not in patients:
