@@ -105,7 +105,7 @@ class CohortFolder:
             ReportError: It cannot be written.
         """
         try:
-            for folder in (self.path / "cases", self.path / "pictures"):
+            for folder in (self.path, self.path / "cases", self.path / "pictures"):
                 folder.mkdir(parents=True, exist_ok=True)
                 for partial in folder.glob(".*.partial"):  # left by a run that was killed while writing
                     partial.unlink()

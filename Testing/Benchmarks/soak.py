@@ -29,7 +29,7 @@ def memory_kib() -> float:
 
 
 def soaked(name: str, repeats: int, action: Callable[[int], None], measures: dict[str, Callable[[], float]]) -> None:
-    """Do something so often, and print for each measure its first and last value and its slope for 1,000 repeats."""
+    """Do something so often, and print for each measure its first and last value and its slope for 100 repeats."""
     action(0)  # what is loaded once
     times, samples = [], []
     begun = time.perf_counter()
@@ -42,9 +42,9 @@ def soaked(name: str, repeats: int, action: Callable[[int], None], measures: dic
     print(f"{repeats} {name}, {1000 * seconds / repeats:.0f} ms each")
     half = len(times) // 2
     for column, measure in zip(np.array(samples).T, measures, strict=True):
-        slope = 1000 * np.polyfit(times[half:], column[half:], 1)[0]
+        slope = 100 * np.polyfit(times[half:], column[half:], 1)[0]
         ends = f"{column[0]:12.0f} at first {column[-1]:12.0f} at last"
-        print(f"  {measure:12}{ends} {slope:+12.1f} for 1,000 (second half)", flush=True)
+        print(f"  {measure:12}{ends} {slope:+12.1f} for 100 (second half)", flush=True)
 
 
 def soak_assessments(repeats: int) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -21,6 +24,7 @@ from SegQualityQCLib.cohort.running import run_cohort
 from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import InputError, ReportError
 
+QUICK, MANY = 2, 50
 HOSTILE = "<script>alert('x')</script>"
 
 
@@ -113,12 +117,16 @@ def command(*arguments: object) -> list[str]:
     return [str(Path(sys.executable).with_name("segquality")), "cohort", *map(str, arguments)]
 
 
+def write_manifest(cases: list[CohortCase], path: Path) -> Path:
+    lines = [f"{case.name},{case.image},{case.segmentation},{case.label},{case.extra['site']}" for case in cases]
+    path.write_text("\n".join(["case,image,segmentation,label,site", *lines]), encoding="utf-8")
+    return path
+
+
 def test_a_run_killed_by_signal_9_is_taken_up_and_ends_as_if_nothing_had_happened(files, cluster, tmp_path):
     cases = some_cases(files, 12)
     run_cohort(cases, tmp_path / "whole", scheduler=cluster.scheduler_address)
-    lines = [f"{case.name},{case.image},{case.segmentation},{case.label},{case.extra['site']}" for case in cases]
-    manifest = tmp_path / "manifest.csv"
-    manifest.write_text("\n".join(["case,image,segmentation,label,site", *lines]), encoding="utf-8")
+    manifest = write_manifest(cases, tmp_path / "manifest.csv")
     out = tmp_path / "cut"
     arguments = (manifest, "--out", out, "--workers", 1, "--quiet")
     with subprocess.Popen(command(*arguments), start_new_session=True, stderr=subprocess.DEVNULL) as run:
@@ -127,11 +135,68 @@ def test_a_run_killed_by_signal_9_is_taken_up_and_ends_as_if_nothing_had_happene
         os.killpg(run.pid, signal.SIGKILL)
     done = len(list(out.glob("cases/*.json")))
     assert 3 <= done < len(cases) and not (out / "cases.csv").exists()
+    (out / ".cases.csv.cut.partial").write_text("case,segm", encoding="utf-8")  # what a kill while writing leaves
     again = subprocess.run(command(*arguments, "--resume"), capture_output=True, encoding="utf-8", check=False)
     assert (again.returncode, again.stdout) == (0, ""), again.stderr
     for table in ("slices.csv", "cases.csv", "errors.csv"):
         assert without_seconds(out / table) == without_seconds(tmp_path / "whole" / table)
     assert not list(out.rglob(".*.partial"))
+
+
+def finished_cases(out: Path, tables_of: Path) -> set[str]:
+    """The cases that are done; every file is whole or absent."""
+    store = CohortFolder(out)
+    finished = {case.name for case, _ in store.results()} if store.exists() else set()
+    assert len(finished) == len(list((out / "cases").glob("*.json"))), "each result can be read"
+    for picture in (out / "pictures").glob("*.json"):
+        json.loads(picture.read_text(encoding="utf-8"))
+    for table in out.glob("*.csv"):
+        assert without_seconds(table) == without_seconds(tables_of / table.name)
+    if (out / "index.html").exists():
+        assert (out / "index.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
+    known = ("cohort.json", "cases", "pictures", "slices.csv", "cases.csv", "errors.csv", "index.html")
+    others = [path.name for path in out.glob("*") if path.name not in known]
+    assert all(name.startswith(".") and name.endswith(".partial") for name in others), others
+    return finished
+
+
+def kill_and_resume(files: Path, folder: Path, kills: int) -> None:
+    """Kill a run at random moments and take it up again; begin a new one when it came to its end."""
+    manifest = write_manifest(some_cases(files, 6), folder / "manifest.csv")
+
+    def run(out: Path) -> list[str]:
+        return command(manifest, "--out", out, "--workers", 1, "--quiet", "--resume")
+
+    begun = time.perf_counter()
+    subprocess.run(run(folder / "whole"), check=True)
+    seconds = time.perf_counter() - begun
+    draw, number, before, killed = random.Random(0), 0, set(), 0
+    while killed < kills:
+        out = folder / str(number)
+        with subprocess.Popen(run(out), start_new_session=True, stderr=subprocess.DEVNULL) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(draw.uniform(0, 1.1 * seconds))
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        after = finished_cases(out, folder / "whole")
+        assert before <= after, "what is done stays done"
+        before = after
+        killed += process.returncode == -signal.SIGKILL
+        if process.returncode == 0:
+            number, before = number + 1, set()
+    subprocess.run(run(folder / str(number)), check=True)
+    for out in (folder / str(n) for n in range(number + 1)):
+        assert len(finished_cases(out, folder / "whole")) == 6
+        assert {path.name for path in out.iterdir()} == {path.name for path in (folder / "whole").iterdir()}
+
+
+def test_killed_at_a_random_moment_a_cohort_is_whole_and_resumes_to_the_same_tables(files, tmp_path):
+    kill_and_resume(files, tmp_path, QUICK)
+
+
+@pytest.mark.slow
+def test_fifty_kills_leave_a_cohort_whole_and_it_resumes_to_the_same_tables(files, tmp_path):
+    kill_and_resume(files, tmp_path, MANY)
 
 
 def test_a_full_disk_is_said_and_what_is_done_stays(files, cluster, tmp_path):
