@@ -67,12 +67,13 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
 
 
 def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
-    """Says which hardened models the tables lack."""
-    if study.hardening is None:
-        return []
-    names = [model_name(study, structure, kind, study.seeds[0], HARDENED) for kind in structure.kinds]
+    """Says which models the tables lack, and of which a part."""
+    variants = (None, HARDENED) if study.hardening else (None,)
+    names = [model_name(study, structure, kind, study.seeds[0], v) for v in variants for kind in structure.kinds]
     lacking = [name for name in names if name not in figures]
-    return [f"Not hardened and attacked yet: {', '.join(lacking)}."] if lacking else []
+    partly = [name for name, measured in figures.items() if "pgd-averaged" not in measured]
+    lines = [f"Not attacked yet: {', '.join(lacking)}."] if lacking else []
+    return lines + ([f"Attacked in part: {', '.join(partly)}."] if partly else [])
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:

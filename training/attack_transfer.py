@@ -16,13 +16,14 @@ from .configuration import HARDENED, Structure, Study, stage_arguments
 
 
 def attacked_names(study: Study, structure: Structure) -> list[str]:
-    """The models that were attacked: all kinds and seeds, and the hardened ones of the first seed."""
+    """The models that PGD was tried on so far: all kinds and seeds, and the hardened ones of the first seed."""
     names = []
     for variant in (None, HARDENED):
         for kind in structure.kinds:
             for seed in study.seeds if variant is None else study.seeds[:1]:
                 name = model_name(study, structure, kind, seed, variant)
-                if (study.folder / "attacks" / f"{name}.json").is_file():
+                path = study.folder / "attacks" / f"{name}.json"
+                if path.is_file() and "pgd" in json.loads(path.read_text(encoding="utf-8")):
                     names.append(name)
     return names
 
