@@ -8,6 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from .configuration import Structure, Study, Variant
 from .reg_net import run_name
 
@@ -56,7 +58,11 @@ def write_bundle(
         files["models/rec_net.pt"] = study.folder / f"rec-{structure.key}" / "rec_net.pt"
         networks["rec_net"] = {"filters": list(study.rec_filters)}
     for file, source in files.items():
-        shutil.copyfile(source, partial / file)
+        if len(files) > 1:  # two networks stay below 5 MB together with half the digits
+            weights = torch.load(source, weights_only=True)
+            torch.save({key: value.half() for key, value in weights.items()}, partial / file)
+        else:
+            shutil.copyfile(source, partial / file)
     code, meaning = structure.snomed
     metadata = {
         "name": bundle_name(study, structure, kind),
