@@ -59,6 +59,6 @@ def test_the_names_of_models_are_printed_whole_in_a_narrow_terminal(repository):
     models = [sys.executable, "-c", "from SegQualityQCLib.cli.main import app; app()", "models"]
     environment = {**os.environ, "COLUMNS": "80"}
     run = subprocess.run(models, env=environment, capture_output=True, encoding="utf-8", check=True)
-    first_column = "".join(line.split("│")[1].strip() for line in run.stdout.splitlines() if line.startswith("│"))
+    first_words = {line.split()[0] for line in run.stdout.splitlines() if not line.startswith(" ") and line.strip()}
     for metadata in (repository / "Resources" / "Models").glob("*/configs/metadata.json"):
-        assert metadata.parents[1].name in first_column
+        assert metadata.parents[1].name in first_words
