@@ -1,8 +1,9 @@
 """How sure a predicted Dice is: split-conformal intervals, conditional on the prediction.
 
-Source: Romano, Patterson, Candes, "Conformalized quantile regression", NeurIPS 2019, with bins in place of a quantile
-network: within each bin of predicted Dice the two signed residual quantiles of held-out patients are the offsets of
-the interval.
+Source: Lei, G'Sell, Rinaldo, Tibshirani, Wasserman, "Distribution-free predictive inference for regression", JASA 2018
+(locally weighted conformal inference): residuals are divided by the error that the network expects of each slice.
+Within each bin of predicted Dice the two signed quantiles of those of held-out patients are the offsets of the
+interval, to be multiplied by the expected error.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ _SMALLEST_BIN = 40  # below this, the outer quantiles of a 90 % interval rest on
 
 
 def fit_table(
-    predicted: ArrayLike, true: ArrayLike, *, coverage: float = COVERAGE, bins: int = 10
+    predicted: ArrayLike,
+    true: ArrayLike,
+    spread: ArrayLike = 1.0,
+    *,
+    coverage: float = COVERAGE,
+    bins: int = 10,
 ) -> dict[str, list[float]]:
     """Fit the offsets of the interval on held-out cases.
 
@@ -28,12 +34,13 @@ def fit_table(
     Args:
         predicted: Predicted Dice, shape (n,).
         true: True Dice, shape (n,).
+        spread: The expected error of each prediction, above 0, shape (n,); or one for all, which changes nothing.
         coverage: Share of true values that the interval shall hold.
         bins: Number of bins at most.
 
     Returns:
         ``edges`` (n_bins + 1 values from 0 to 1), ``low`` (n_bins values at most 0) and ``high`` (at least 0), to be
-        added to a predicted Dice of that bin.
+        added to a predicted Dice of that bin as so many times its expected error.
     """
     predicted, true = np.asarray(predicted, float), np.asarray(true, float)
     if predicted.shape != true.shape or predicted.ndim != 1 or len(predicted) == 0:
@@ -43,20 +50,21 @@ def fit_table(
     edges = np.concatenate([[0.0], inner[(inner > 0) & (inner < 1)], [1.0]])
     places = np.searchsorted(edges, predicted, side="right").clip(1, len(edges) - 1) - 1
     tail = (1 - coverage) / 2
+    scaled = (true - predicted) / np.asarray(spread, float)
     low, high = [], []
     for place in range(len(edges) - 1):
-        residuals = np.sort((true - predicted)[places == place])
+        residuals = np.sort(scaled[places == place])
         low.append(min(0.0, -_conformal_quantile(-residuals, 1 - tail)))
         high.append(max(0.0, _conformal_quantile(residuals, 1 - tail)))
     return {"edges": edges.tolist(), "low": low, "high": high}
 
 
-def interval(table: dict[str, Any], dice: float) -> tuple[float, float]:
-    """The interval around a predicted Dice, clipped to [0, 1] and holding the prediction."""
+def interval(table: dict[str, Any], dice: float, spread: float = 1.0) -> tuple[float, float]:
+    """The interval around a predicted Dice and its expected error, clipped to [0, 1] and holding the prediction."""
     edges: Sequence[float] = table["edges"]
     place = min(max(int(np.searchsorted(edges, dice, side="right")) - 1, 0), len(edges) - 2)
-    low = min(max(dice + table["low"][place], 0.0), dice)
-    high = max(min(dice + table["high"][place], 1.0), dice)
+    low = min(max(dice + table["low"][place] * spread, 0.0), dice)
+    high = max(min(dice + table["high"][place] * spread, 1.0), dice)
     return low, high
 
 

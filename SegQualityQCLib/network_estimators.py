@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -34,6 +34,19 @@ from .window import (
 
 # An end slice that still has this share of the median area hints that the structure goes on beyond it.
 _GOES_ON_ABOVE = 0.5
+
+
+class Prediction(NamedTuple):
+    """What the networks say of n slices.
+
+    Attributes:
+        dice: Predicted Dice in [0, 1], shape (n,).
+        spread: The absolute error expected of it, which the interval is proportional to, shape (n,); 1 throughout where
+            the network expects none.
+    """
+
+    dice: NDArray[np.float64]
+    spread: NDArray[np.float64]
 
 
 class DirectEstimator(Estimator):
@@ -88,20 +101,17 @@ class DirectEstimator(Estimator):
         return self._report(case, scores, window, windowed)
 
     @torch.inference_mode()
-    def predict(self, image: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict(self, image: NDArray[np.float32], mask: NDArray[np.uint8]) -> Prediction:
         """Predicted Dice of slices as the networks see them.
 
         Args:
             image: Shape (n, size, size) in [-1, 1].
             mask: The same shape, of 0 and 1.
-
-        Returns:
-            Shape (n,), in [0, 1].
         """
-        dice = self._in_memory(self._forward, image, mask).astype(np.float64)
-        if not np.isfinite(dice).all():
+        both = self._in_memory(self._forward, image, mask).astype(np.float64)
+        if not np.isfinite(both).all():
             raise BundleError(f"The model {self.bundle.name} predicts something that is no number: use another one.")
-        return dice
+        return Prediction(both[:, 0], both[:, 1])
 
     def try_out(self) -> None:
         """Let the networks see an empty slice.
@@ -145,7 +155,11 @@ class DirectEstimator(Estimator):
         return [self.reg_net]
 
     def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        return self.reg_net(torch.cat([image, mask], dim=1))
+        return self._regression(image, mask)
+
+    def _regression(self, first: Tensor, mask: Tensor) -> Tensor:
+        """Predicted Dice and its expected error, shape (n, 2)."""
+        return torch.stack(self.reg_net(torch.cat([first, mask], dim=1)), dim=1)
 
     def _tensor(self, slices: NDArray) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(slices, np.float32))[:, None]
@@ -222,7 +236,7 @@ class RecRegEstimator(DirectEstimator):
         return [self.reg_net, self.rec_net]
 
     def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        return self.reg_net(torch.cat([difference(image, mask, self.rec_net), mask], dim=1))
+        return self._regression(difference(image, mask, self.rec_net), mask)
 
     @torch.inference_mode()
     def difference_image(self, case: Case, report: QualityReport, *, batch_size: int = 8) -> sitk.Image:
@@ -274,20 +288,21 @@ class _SliceScorer:
         indices = list(indices)
         rows = [self.row_of[i] for i in indices if self.counts[i] and not self.outside[i]]
         seen = [row for row in rows if self.windowed.mask[row].any()]
-        dice: dict[int, float] = {}
+        predicted: dict[int, tuple[float, float]] = {}
         familiar: dict[int, bool] = {}
         if seen:
             image, mask = self.windowed.image[seen], self.windowed.mask[seen]
             known = is_familiar(self.estimator.bundle.quality["familiarity"], image)
             familiar = dict(zip(seen, known.tolist(), strict=True))
-            dice = dict(zip(seen, self.estimator.predict(image, mask).tolist(), strict=True))
-        return [self._one(i, dice.get(self.row_of[i]), familiar.get(self.row_of[i], False)) for i in indices]
+            dice, spread = self.estimator.predict(image, mask)
+            predicted = dict(zip(seen, zip(dice.tolist(), spread.tolist(), strict=True), strict=True))
+        return [self._one(i, predicted.get(self.row_of[i]), familiar.get(self.row_of[i], False)) for i in indices]
 
     def with_status_of_empty(self, score: SliceScore) -> SliceScore:
         """An earlier score whose slice did not change, with ``empty`` or ``gap`` as the neighbours are now."""
         return self._one(score.index, None, False) if not self.counts[score.index] else score
 
-    def _one(self, index: int, dice: float | None, familiar: bool) -> SliceScore:
+    def _one(self, index: int, predicted: tuple[float, float] | None, familiar: bool) -> SliceScore:
         area = float(self.area[index])
         if not self.counts[index]:
             inside = self.first < index < self.last
@@ -295,12 +310,12 @@ class _SliceScorer:
             return SliceScore(index, status, None, None, None, area, () if inside else self._beyond_the_end(index))
         if self.outside[index]:
             return SliceScore(index, Status.OUT_OF_WINDOW, None, None, None, area)
-        if dice is None:
+        if predicted is None:
             return SliceScore(index, Status.UNFAMILIAR, None, None, None, area, ("too_small",))
         if not familiar:
             return SliceScore(index, Status.UNFAMILIAR, None, None, None, area, ("image",))
-        low, high = interval(self.estimator.bundle.quality["calibration"]["slice"], dice)
-        return SliceScore(index, Status.SCORED, dice, low, high, area)
+        low, high = interval(self.estimator.bundle.quality["calibration"]["slice"], *predicted)
+        return SliceScore(index, Status.SCORED, predicted[0], low, high, area)
 
     def _beyond_the_end(self, index: int) -> tuple[str, ...]:
         for end, neighbour in ((self.first, self.first - 1), (self.last, self.last + 1)):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 _SUBPIXELS = 4  # of each pixel at half resolution
 _PIXEL_FIGURES = 5  # what the correction of the pixel head sees beside features
+_SPREAD_LIMITS = (0.002, 1.0)  # of an expected error
 
 
 class _SkipConnected(nn.Module):
@@ -111,9 +112,24 @@ class RegNet(nn.Module):
         """Predicted Dice before the sigmoid, shape (n,)."""
         return self.head(self.pool(self.features(pair))).squeeze(1)
 
-    def forward(self, pair: Tensor) -> Tensor:
-        """Predicted Dice, shape (n,)."""
-        return torch.sigmoid(self.logits(pair))
+    def forward(self, pair: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicted Dice, shape (n,), and 1 for each: this network expects the same error of all slices."""
+        dice = torch.sigmoid(self.logits(pair))
+        return dice, torch.ones_like(dice)
+
+
+class Judgement(NamedTuple):
+    """What :class:`PixelRegNet` says of n slices.
+
+    Attributes:
+        logits: Predicted Dice before the sigmoid, shape (n,).
+        spread: The absolute error that is expected of the predicted Dice, shape (n,).
+        pixels: How likely the reference holds each pixel, before the sigmoid, shape (n, 1, h, w).
+    """
+
+    logits: Tensor
+    spread: Tensor
+    pixels: Tensor
 
 
 class PixelRegNet(_SkipConnected):
@@ -127,12 +143,15 @@ class PixelRegNet(_SkipConnected):
     The pair goes in at half resolution with its sub-pixels as channels, and the probabilities come out in the same way
     (Shi et al., CVPR 2016), which halves the time.
 
-    Input: shape (n, 2, h, w), (D, S) or (I, S), with h and w multiples of ``2 ** len(filters)``. Output: shape (n,),
-    predicted Dice in (0, 1).
+    A second small network expects the absolute error of the prediction from the same features; it is trained beside the
+    first and sends it no gradient.
+
+    Input: shape (n, 2, h, w), (D, S) or (I, S), with h and w multiples of ``2 ** len(filters)``. Output: predicted Dice
+    in (0, 1) and its expected absolute error, shape (n,) each.
 
     Args:
         filters: Channels of each level, from half resolution to the bottleneck.
-        hidden: Size of the hidden layer of the correction.
+        hidden: Size of the hidden layer of the correction and of the expected error.
         smoothing: Standard deviation in pixels of the Gaussian that blurs the first channel; 0 for none.
     """
 
@@ -141,17 +160,12 @@ class PixelRegNet(_SkipConnected):
     ) -> None:
         super().__init__(2 * _SUBPIXELS, _SUBPIXELS, filters)
         self.smoothing = smoothing
-        sizes = [filters[-1] + _PIXEL_FIGURES, *hidden]
-        correction: list[nn.Module] = []
-        for before, after in itertools.pairwise(sizes):
-            correction += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(0.2)]
-        last = nn.Linear(sizes[-1], 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.correction = nn.Sequential(*correction, last)
+        seen = filters[-1] + _PIXEL_FIGURES
+        self.correction = _perceptron(seen, hidden, at_first=0.0)
+        self.log_spread = _perceptron(seen + 1, hidden, at_first=math.log(0.05))
 
-    def logits_with_pixels(self, pair: Tensor) -> tuple[Tensor, Tensor]:
-        """Predicted Dice before the sigmoid, shape (n,), and the same of each pixel's probability, (n, 1, h, w)."""
+    def judge(self, pair: Tensor) -> Judgement:
+        """Predicted Dice with what leads to it."""
         first, mask = pair[:, :1], pair[:, 1:]
         if self.smoothing > 0:
             first = blurred(first, self.smoothing)
@@ -176,15 +190,19 @@ class PixelRegNet(_SkipConnected):
             dim=1,
         )
         features = torch.cat([deepest.mean(dim=(2, 3)).float(), figures], dim=1)
-        return figures[:, 0] + self.correction(features).squeeze(1).float(), pixels
+        logits = figures[:, 0] + self.correction(features).squeeze(1).float()
+        seen = torch.cat([features, logits[:, None]], dim=1).detach()
+        spread = self.log_spread(seen).squeeze(1).float().exp().clamp(*_SPREAD_LIMITS)
+        return Judgement(logits, spread, pixels)
 
     def logits(self, pair: Tensor) -> Tensor:
         """Predicted Dice before the sigmoid, shape (n,)."""
-        return self.logits_with_pixels(pair)[0]
+        return self.judge(pair).logits
 
-    def forward(self, pair: Tensor) -> Tensor:
-        """Predicted Dice, shape (n,)."""
-        return torch.sigmoid(self.logits(pair))
+    def forward(self, pair: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicted Dice and its expected absolute error, shape (n,) each."""
+        judgement = self.judge(pair)
+        return torch.sigmoid(judgement.logits), judgement.spread
 
 
 def reg_network(*, window: int, head: str = "fully connected", **sizes: Any) -> RegNet | PixelRegNet:
@@ -227,6 +245,17 @@ def difference(image: Tensor, mask: Tensor, rec_net: RecNet) -> Tensor:
         rec_net: The reconstruction network.
     """
     return image - rec_net(image * (1 - mask))
+
+
+def _perceptron(size_in: int, hidden: Sequence[int], at_first: float) -> nn.Sequential:
+    """Fully connected layers to one figure, which is ``at_first`` before any training."""
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise([size_in, *hidden]):
+        layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(0.2)]
+    last = nn.Linear([size_in, *hidden][-1], 1)
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, at_first)
+    return nn.Sequential(*layers, last)
 
 
 def _double_convolution(before: int, after: int) -> nn.Sequential:

@@ -16,7 +16,12 @@ from .configuration import Structure, Study, Variant, stage_arguments
 from .familiarity import read_familiarity
 from .scoring import NET, Scores, balanced, score_patients
 
-UNKNOWN = {"slice": NO_INTERVAL, "volume": NO_INTERVAL, "coverage": COVERAGE}
+# With this table the interval is as wide as the error that the network expects, unless an end is clipped.
+EXPECTED_ERROR = {"edges": [0.0, 1.0], "low": [-0.5], "high": [0.5]}
+UNKNOWN = {"slice": EXPECTED_ERROR, "volume": NO_INTERVAL, "coverage": COVERAGE}
+# Leaving out one validation patient at a time, 3 bins gave narrower intervals than 10 (.156 against .162 on U-net
+# candidates), and no coverage was lost: the expected error says most already.
+_SLICE_BINS = 3
 
 
 def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
@@ -55,7 +60,9 @@ def _slice_table(scores: Scores, seed: int) -> dict[str, list[float]]:
     nets = balanced(scores, scores.kind == NET, 1000, seed)
     perturbed = balanced(scores, scores.kind != NET, 1000, seed)
     places = np.concatenate([nets, perturbed])
-    return _rounded(fit_table(scores.predicted[places], scores.true[places]))
+    predicted = scores.predicted[places]
+    spread = 2 * np.maximum(scores.high[places] - predicted, predicted - scores.low[places])  # one end is never clipped
+    return _rounded(fit_table(predicted, scores.true[places], spread, bins=_SLICE_BINS))
 
 
 def _volume_table(scores: Scores) -> dict[str, list[float]]:

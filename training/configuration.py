@@ -51,11 +51,11 @@ class Fit:
     """How a network is trained.
 
     Attributes:
-        epochs: Of one cycle of the one-cycle schedule.
+        epochs: Of the one-cycle schedule.
         learning_rate: At its peak.
         batch_size: Slices of a step.
         averaging: Decay of the exponential moving average of the weights; 0 keeps the last weights.
-        cycles: How often REG-Net goes through the schedule, each time from where it stood.
+        further_epochs: Of further cycles that REG-Net goes through, each from where it stood.
         warm_epochs: Epochs of a structure whose networks start from another one's, in one cycle.
     """
 
@@ -63,7 +63,7 @@ class Fit:
     learning_rate: float
     batch_size: int = 16
     averaging: float = 0.0
-    cycles: int = 1
+    further_epochs: tuple[int, ...] = ()
     warm_epochs: int | None = None
 
 

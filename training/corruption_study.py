@@ -100,7 +100,7 @@ def _measure(
 ) -> dict[str, float | None]:
     """Figures over all drawn slices of these images."""
     shape, quality = estimator.bundle.quality["window"], estimator.bundle.quality
-    columns: list[tuple[float, float, bool]] = []  # predicted, true, familiar
+    columns: list[tuple[float, float, float, bool]] = []  # predicted, its expected error, true, familiar
     for subject, image in corrupted:
         for candidate, true in zip(subject.candidates, subject.dice, strict=True):
             case = Case.from_images(image, candidate, label=1, axis=subject.axis, segment=structure.name)
@@ -111,12 +111,13 @@ def _measure(
             if rows.any():
                 predicted = estimator.predict(seen.image[rows], seen.mask[rows])
                 familiar = is_familiar(quality["familiarity"], seen.image[rows])
-                columns += zip(predicted.tolist(), true[rows].tolist(), familiar.tolist(), strict=True)
+                columns += zip(*predicted, true[rows].tolist(), familiar.tolist(), strict=True)
     if not columns:
         raise InputError(f"No candidate of the {structure.name} lies within the window: train longer.")
-    predicted, true, familiar = (np.array(column) for column in zip(*columns, strict=True))
+    predicted, spread, true, familiar = (np.array(column) for column in zip(*columns, strict=True))
     error = np.abs(predicted - true)
-    ends = np.array([interval(quality["calibration"]["slice"], dice) for dice in predicted])
+    table = quality["calibration"]["slice"]
+    ends = np.array([interval(table, *each) for each in zip(predicted, spread, strict=True)])
     held = (ends[:, 0] <= true) & (true <= ends[:, 1])
     varied = len(predicted) > 1 and predicted.std() > 0 and true.std() > 0
     return {

@@ -31,6 +31,7 @@ _NETS, _PERTURBED = 0, 1
 AUGMENTATION = Augmentation(shift=8.0, far_shifts=0.1, stretch=0.1, bias=0.25, noise=0.06)
 _NORMALISATION_BATCHES = 50  # that the statistics of the averaged network are measured on
 _DICE_WEIGHT = 4.0  # against the loss of the pixels
+_SPREAD_WEIGHT = 0.02  # low, for the clipping of gradients goes by all of them together
 
 
 class BalancedSample(Dataset):
@@ -121,23 +122,28 @@ class RegTraining(lightning.LightningModule):
         """What is minimised, and the absolute error of each slice.
 
         Smooth L1 between predicted and true Dice; where the network judges pixels, also the Dice and cross-entropy
-        that segmentation networks are trained with.
+        that segmentation networks are trained with, and for the expected error the likelihood of the error under
+        Laplace's distribution.
         """
         pair = self.pair(image, mask)
-        if isinstance(self.network, PixelRegNet):
-            logits, pixels = self.network.logits_with_pixels(pair)
-            pixel_loss = self.pixel_loss(pixels, reference)
-            self.log("train_pixels", pixel_loss, on_epoch=True, on_step=False, prog_bar=True)
-        else:
-            logits, pixel_loss = self.network.logits(pair), 0.0
-        predicted = torch.sigmoid(logits.float())
-        loss = _DICE_WEIGHT * smooth_l1_loss(predicted, dice, beta=0.05) + pixel_loss
-        return loss, (predicted - dice).abs()
+        if not isinstance(self.network, PixelRegNet):
+            predicted = torch.sigmoid(self.network.logits(pair).float())
+            return smooth_l1_loss(predicted, dice, beta=0.05), (predicted - dice).abs()
+        judgement = self.network.judge(pair)
+        predicted = torch.sigmoid(judgement.logits)
+        error = (predicted - dice).abs()
+        pixel_loss = self.pixel_loss(judgement.pixels, reference)
+        spread_loss = (error.detach() / judgement.spread + judgement.spread.log()).mean()
+        self.log("train_pixels", pixel_loss, on_epoch=True, on_step=False, prog_bar=True)
+        self.log("train_spread", spread_loss, on_epoch=True, on_step=False)
+        dice_loss = smooth_l1_loss(predicted, dice, beta=0.05)
+        return _DICE_WEIGHT * dice_loss + pixel_loss + _SPREAD_WEIGHT * spread_loss, error
 
     def validation_step(self, batch: list[Tensor], _: int, dataloader_idx: int) -> None:
         """Mean absolute error on candidates of the U-nets, then on perturbed masks, of validation patients."""
         image, mask, _, dice = self.batch(batch[0], None)
-        error = (self.network(self.pair(image, mask)).float() - dice).abs().mean()
+        predicted, _ = self.network(self.pair(image, mask))
+        error = (predicted.float() - dice).abs().mean()
         name = ("val_mae", "val_mae_perturbed")[dataloader_idx]
         self.log(name, error, prog_bar=True, add_dataloader_idx=False, batch_size=len(image))
 
@@ -182,14 +188,14 @@ def train_reg_net(
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
     folder = study.folder / run_name(kind, structure, seed, variant)
-    weights, epochs, cycles = None, study.reg_net.epochs, study.reg_net.cycles
+    weights, cycles = None, (study.reg_net.epochs, *study.reg_net.further_epochs)
     if structure.warm_start is not None:
         weights = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / TRAINED
-        epochs, cycles = study.reg_net.warm_epochs or epochs, 1
+        cycles = (study.reg_net.warm_epochs or study.reg_net.epochs,)
     if variant is not None and study.ablation.epochs is not None:
-        epochs, cycles = study.ablation.epochs, 1
+        cycles = (study.ablation.epochs,)
     module = RegTraining(study, windows, structure.label, pools, rec_net)
-    for cycle in range(cycles):
+    for cycle, epochs in enumerate(cycles):
         result = folder / f"cycle{cycle}" / TRAINED
         if weights is not None:
             module.network.load_state_dict(torch.load(weights, weights_only=True))

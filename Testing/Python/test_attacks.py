@@ -59,7 +59,7 @@ def seeded(seed: int = 0) -> Generator:
 
 def test_the_differentiable_pipeline_predicts_what_the_estimator_predicts(estimator, slices):
     score = score_of_pipeline(estimator, slices.mask)
-    predicted = estimator.predict(slices.image[:, 0].numpy(), slices.mask[:, 0].numpy().astype(np.uint8))
+    predicted = estimator.predict(slices.image[:, 0].numpy(), slices.mask[:, 0].numpy().astype(np.uint8)).dice
     assert torch.sigmoid(score(slices.image)).detach().numpy() == pytest.approx(predicted, abs=1e-5)
 
 

@@ -35,15 +35,27 @@ def test_intervals_are_narrow_where_the_errors_are_small():
     assert width[1] < width[0] / 2
 
 
+def test_intervals_follow_the_expected_error_where_the_prediction_says_nothing_of_it():
+    rng = np.random.default_rng(0)
+    predicted, spread = rng.uniform(0.4, 0.6, 4000), rng.choice([0.01, 0.06], 4000)
+    true = predicted + spread * rng.normal(size=4000)
+    table = fit_table(predicted[:2000], true[:2000], spread[:2000])
+    bounds = np.array([interval(table, *each) for each in zip(predicted[2000:], spread[2000:], strict=True)])
+    held = (bounds[:, 0] <= true[2000:]) & (true[2000:] <= bounds[:, 1])
+    for size in (0.01, 0.06):
+        assert 0.87 <= held[spread[2000:] == size].mean() <= 0.93
+        assert np.ptp(bounds[spread[2000:] == size], axis=1).mean() == pytest.approx(2 * 1.645 * size, rel=0.1)
+
+
 def test_few_cases_give_few_bins():
     assert len(fit_table(*simulated(50, 0))["edges"]) == 2
 
 
-@given(st.integers(1, 300), st.integers(0, 5), st.floats(0, 1))
-def test_an_interval_always_holds_its_prediction_and_stays_within_0_and_1(n, seed, dice):
-    table = fit_table(*simulated(n, seed))
+@given(st.integers(1, 300), st.integers(0, 5), st.floats(0, 1), st.floats(0.001, 1))
+def test_an_interval_always_holds_its_prediction_and_stays_within_0_and_1(n, seed, dice, spread):
+    table = fit_table(*simulated(n, seed), spread)
     check_table(table)
-    low, high = interval(table, dice)
+    low, high = interval(table, dice, spread)
     assert 0 <= low <= dice <= high <= 1
 
 

@@ -21,7 +21,7 @@ def pair():
 
 def test_before_training_the_prediction_is_the_dice_of_the_candidate_with_the_judged_pixels(pair):
     network = PixelRegNet(**SIZES).eval()
-    logits, pixels = network.logits_with_pixels(pair)
+    logits, _, pixels = network.judge(pair)
     probability, mask = torch.sigmoid(pixels), pair[:, 1:]
     dice = 2 * (probability * mask).sum((1, 2, 3)) / (probability + mask).sum((1, 2, 3))
     assert pixels.shape == mask.shape
@@ -45,12 +45,21 @@ def test_folding_the_normalisation_changes_no_prediction_and_leaves_the_network_
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     for _ in range(3):
         optimizer.zero_grad()
-        network(pair).sum().backward()
+        sum(network(pair)).sum().backward()
         optimizer.step()
     network.eval()
     bundled = PixelRegNet(**SIZES).eval()
     bundled.load_state_dict(training.folded(network).state_dict())
-    assert torch.allclose(bundled(pair), network(pair), atol=1e-5)
+    for of_bundle, of_network in zip(bundled(pair), network(pair), strict=True):
+        assert torch.allclose(of_bundle, of_network, atol=1e-5)
+
+
+def test_the_expected_error_learns_from_a_prediction_that_it_does_not_change(pair):
+    torch.manual_seed(0)
+    network = PixelRegNet(**SIZES)
+    network(pair)[1].sum().backward()
+    with_slope = {name for name, value in network.named_parameters() if value.grad is not None}
+    assert with_slope and all(name.startswith("log_spread.") for name in with_slope)
 
 
 def test_a_head_that_is_not_known_is_refused():
