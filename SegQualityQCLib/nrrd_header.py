@@ -21,7 +21,8 @@ def check_nrrd_header(path: Path) -> None:
     """Check the fields of a file that begins as NRRD; of another file nothing is checked.
 
     Raises:
-        InputError: A field is unknown, too long, or there twice, or the header does not end.
+        InputError: A field is unknown, too long, or there twice, the name of a key is too long, a line is broken, or the
+            header does not end.
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
@@ -32,8 +33,10 @@ def check_nrrd_header(path: Path) -> None:
         while (line := file.readline(_LONGEST_HEADER)).strip(b"\r\n"):
             if file.tell() > _LONGEST_HEADER:
                 raise InputError(f"The header of {path.name} does not end: the file is damaged.")
+            if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):  # ITK takes it for the end of a line
+                raise InputError(f"The header of {path.name} is damaged: a line has a carriage return inside.")
             key, colon, value = line.partition(b":")
-            if line.startswith(b"#") or value.startswith(b"="):
+            if line.startswith(b"#") or (value.startswith(b"=") and len(key) <= _LONGEST_FIELD):
                 continue
             name = key.decode("latin-1").strip().lower()
             if not colon or name not in _FIELDS or name in seen or len(line) > _LONGEST_FIELD:

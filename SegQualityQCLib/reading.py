@@ -81,13 +81,13 @@ def read_cases(
     chosen = _chosen(segments, label, segment, name)
     if len(chosen) > 1:  # an empty one among several does not stop the others
         present = [set(labels_of(layer)) for layer in layers]
-        chosen = [one for one in chosen if one.layer < len(layers) and one.label in present[one.layer]]
+        chosen = [one for one in chosen if 0 <= one.layer < len(layers) and one.label in present[one.layer]]
     if not chosen:
         raise InputError(f"The segmentation {name} is empty: draw something, or choose another file.")
     cases = []
     while chosen:
         one = chosen.pop(0)
-        if one.layer >= len(layers):
+        if not 0 <= one.layer < len(layers):
             raise InputError(f"The segment {one.name} of {name} names layer {one.layer}, which the file does not have.")
         labelmap = layers[one.layer]
         if not chosen:

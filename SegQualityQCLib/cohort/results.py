@@ -177,19 +177,21 @@ class CohortFolder:
         Raises:
             ReportError: They cannot be written.
         """
-        slices, rows, errors = [], [], []
+        rows, errors = [], []
+        slices = io.StringIO()  # as text: the rows of a large cohort would take ten times the memory
+        slices_writer = _csv_writer(slices, SLICE_COLUMNS)
         extra = list(dict.fromkeys(name for case in self.cases() for name in case.extra))
         for case, result in self.results():
             if result.error is not None:
                 errors.append([spreadsheet_safe(case.name), spreadsheet_safe(result.error)])
             for report in result.reports:
-                slices += slice_rows(case.name, report)
+                slices_writer.writerows(slice_rows(case.name, report))
                 row = case_row(case.name, report, result.seconds, threshold)
                 carried = [spreadsheet_safe(case.extra.get(name, "")) for name in extra]
                 rows.append((urgency(report), [*row, *carried]))
         rows.sort(key=lambda pair: pair[0])
         header = [*CASE_COLUMNS, *(spreadsheet_safe(_own(name)) for name in extra)]
-        write_text_atomically(self.path / "slices.csv", _csv(SLICE_COLUMNS, slices))
+        write_text_atomically(self.path / "slices.csv", slices.getvalue())
         write_text_atomically(self.path / "cases.csv", _csv(header, [row for _, row in rows]))
         write_text_atomically(self.path / "errors.csv", _csv(ERROR_COLUMNS, errors))
 
@@ -292,9 +294,13 @@ def _four_digits(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
+def _csv_writer(text: io.StringIO, columns: Sequence[str]) -> Any:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(rows)
+    return writer
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    _csv_writer(text, columns).writerows(rows)
     return text.getvalue()
