@@ -21,8 +21,8 @@ def check_nrrd_header(path: Path) -> None:
     """Check the fields of a file that begins as NRRD; of another file nothing is checked.
 
     Raises:
-        InputError: A field is unknown, too long, or there twice, the name of a key is too long, a line is broken, or the
-            header does not end.
+        InputError: A field is unknown, too long or there twice, a key is too long, a line is broken, or the header does
+            not end.
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:

@@ -27,6 +27,7 @@ class ResultsTable:
     def __init__(self, table: Any) -> None:
         self._table = table
         self.rows: list[Row] = []
+        self._swatches: dict[tuple[int, ...], Any] = {}  # one a colour: Qt keeps what it painted of each new icon
         labels = [_("Segment"), _("Slice"), _("Dice"), _("Interval"), _("Status"), _("Decision")]
         table.setColumnCount(len(labels))
         table.setHorizontalHeaderLabels(labels)
@@ -51,20 +52,17 @@ class ResultsTable:
                 _status_text(score, low),
                 "" if review is None else review.decision,
             )
+            told = ""
+            if review is not None:
+                told = _("{decision} by {reviewer}, {time}. {comment}").format(
+                    decision=review.decision, reviewer=review.reviewer, time=review.time, comment=review.comment
+                )
             for column, text in enumerate(cells):
-                item = qt.QTableWidgetItem(text)
-                if review is not None:
-                    item.setToolTip(
-                        _("{decision} by {reviewer}, {time}. {comment}").format(
-                            decision=review.decision,
-                            reviewer=review.reviewer,
-                            time=review.time,
-                            comment=review.comment,
-                        )
-                    )
-                self._table.setItem(number, column, item)
-            if low or score.dice is not None:
-                self._table.item(number, 2).setIcon(_swatch(score))
+                item = self._item(number, column)
+                item.setText(text)
+                item.setToolTip(told)
+            coloured = low or score.dice is not None
+            self._item(number, 2).setIcon(self._swatch(score) if coloured else qt.QIcon())
         self._table.resizeColumnsToContents()
         if selected in self.rows:
             self.select(self.rows.index(selected))
@@ -83,6 +81,22 @@ class ResultsTable:
     def select(self, number: int) -> None:
         """Select a row; the views stay where they are."""
         self._table.setCurrentCell(number, 0)
+
+    def _item(self, row: int, column: int) -> Any:
+        """The item of a cell, made where there is none."""
+        item = self._table.item(row, column)
+        if item is None:
+            item = qt.QTableWidgetItem()
+            self._table.setItem(row, column, item)
+        return item
+
+    def _swatch(self, score: SliceScore) -> Any:
+        colour = tuple(round(255 * channel) for channel in colour_of_score(score))
+        if colour not in self._swatches:
+            picture = qt.QPixmap(12, 12)
+            picture.fill(qt.QColor(*colour))
+            self._swatches[colour] = qt.QIcon(picture)
+        return self._swatches[colour]
 
 
 def _dice_text(score: SliceScore, before: Mapping[int, float | None]) -> str:
@@ -113,10 +127,3 @@ def _status_text(score: SliceScore, low: bool) -> str:
     }
     name = _("low") if low and score.dice is not None else names[score.status.value]
     return ", ".join([name, *(flags.get(flag, flag) for flag in score.flags)])
-
-
-def _swatch(score: SliceScore) -> Any:
-    red, green, blue = (round(255 * channel) for channel in colour_of_score(score))
-    picture = qt.QPixmap(12, 12)
-    picture.fill(qt.QColor(red, green, blue))
-    return qt.QIcon(picture)
