@@ -133,7 +133,7 @@ class Ablation:
     Attributes:
         kind: The method.
         epochs: Of each; ``None`` trains them as the bundled model, which is then the first row of the table. With fewer
-            epochs a variant that changes nothing has to be among them, to compare with.
+            epochs a variant that changes nothing has to be among them, to compare with; weights are then not averaged.
     """
 
     kind: str = "rec-reg"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import lightning.pytorch as lightning
@@ -194,6 +195,7 @@ def train_reg_net(
         cycles = (study.reg_net.warm_epochs or study.reg_net.epochs,)
     if variant is not None and study.ablation.epochs is not None:
         cycles = (study.ablation.epochs,)
+        study = replace(study, reg_net=replace(study.reg_net, averaging=0.0))  # it would remember the first weights
     module = RegTraining(study, windows, structure.label, pools, rec_net)
     for cycle, epochs in enumerate(cycles):
         result = folder / f"cycle{cycle}" / TRAINED
