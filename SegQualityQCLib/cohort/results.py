@@ -178,7 +178,7 @@ class CohortFolder:
             ReportError: They cannot be written.
         """
         rows, errors = [], []
-        slices = io.StringIO()  # as text: the rows of a large cohort would take ten times the memory
+        slices = io.StringIO()  # as text, which takes less memory than rows do
         slices_writer = _csv_writer(slices, SLICE_COLUMNS)
         extra = list(dict.fromkeys(name for case in self.cases() for name in case.extra))
         for case, result in self.results():
