@@ -253,6 +253,26 @@ def segments_target(folder: Path) -> Target:
     return Target([path.read_bytes()], read)
 
 
+def nifti_target(folder: Path) -> Target:
+    plain, packed, segmentation = folder / "image.nii", folder / "image.nii.gz", folder / "segmentation.nrrd"
+    array = np.arange(64).reshape(4, 4, 4)
+    sitk.WriteImage(sitk.GetImageFromArray((array % 3 > 0).astype(np.uint8)), str(segmentation))
+    sound = []
+    for dtype in (np.float32, np.float64, np.int16):
+        for path in (plain, packed):
+            sitk.WriteImage(sitk.GetImageFromArray(array.astype(dtype)), str(path))
+            sound.append(path.read_bytes())
+            path.unlink()
+
+    def read(content: bytes) -> None:
+        path = packed if content.startswith(b"\x1f\x8b") else plain
+        path.write_bytes(content)
+        for case in read_cases(path, segmentation):
+            assert np.isfinite(sitk.GetArrayViewFromImage(case.image)).all()
+
+    return Target(sound, read)
+
+
 TARGETS: dict[str, Callable[[Path], Target]] = {
     "manifest": manifest_target,
     "bundle": bundle_target,
@@ -262,6 +282,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "pictures": pictures_target,
     "worklist": worklist_target,
     "segments": segments_target,
+    "nifti": nifti_target,
 }
 
 

@@ -68,12 +68,16 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
 
 def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
     """Says which models the tables lack, and of which a part."""
-    variants = (None, HARDENED) if study.hardening else (None,)
-    names = [model_name(study, structure, kind, study.seeds[0], v) for v in variants for kind in structure.kinds]
-    lacking = [name for name in names if name not in figures]
+    lacking = [name for name in _first_seed(study, structure) if name not in figures]
     partly = [name for name, measured in figures.items() if "pgd-averaged" not in measured]
     lines = [f"Not attacked yet: {', '.join(lacking)}."] if lacking else []
     return lines + ([f"Attacked in part: {', '.join(partly)}."] if partly else [])
+
+
+def _first_seed(study: Study, structure: Structure) -> list[str]:
+    """The names of the first seed's models, the hardened ones last."""
+    variants = (None, HARDENED) if study.hardening else (None,)
+    return [model_name(study, structure, kind, study.seeds[0], v) for v in variants for kind in structure.kinds]
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:
@@ -228,15 +232,12 @@ def _defence_section(study: Study, figures: Figures) -> list[str]:
 def _clean_section(study: Study, structure: Structure) -> list[str]:
     """What hardening costs on clean images, on the whole test sample."""
     rows = []
-    for kind in structure.kinds:
-        for variant in (None, HARDENED):
-            name = model_name(study, structure, kind, study.seeds[0], variant)
-            path = study.folder / "evaluation" / f"{name}.json"
-            if path.is_file():
-                measured = _read(path)
-                rows.append(
-                    (name, *(f"{measured[p]['mae'][0]:.3f}" if p in measured else "-" for p in ("nets", "perturbed")))
-                )
+    for name in _first_seed(study, structure):
+        path = study.folder / "evaluation" / f"{name}.json"
+        if path.is_file():
+            measured = _read(path)
+            maes = (f"{measured[p]['mae'][0]:.4f}" if p in measured else "-" for p in ("nets", "perturbed"))
+            rows.append((name, *maes))
     return [
         "## What hardening costs on clean images",
         "",
@@ -274,8 +275,7 @@ def _corruption_section(study: Study, structure: Structure) -> list[str]:
 
 
 def _corruption_files(study: Study, structure: Structure) -> list[Path]:
-    names = [model_name(study, structure, kind, study.seeds[0]) for kind in structure.kinds]
-    paths = [study.folder / "corruptions" / f"{name}.json" for name in names]
+    paths = [study.folder / "corruptions" / f"{name}.json" for name in _first_seed(study, structure)]
     return [path for path in paths if path.is_file()]
 
 

@@ -145,7 +145,7 @@ HARDENED = Variant("hardened", "fine-tuned on images attacked through the whole 
 
 @dataclass(frozen=True)
 class Hardening:
-    """How REG-Net is fine-tuned on attacked images.
+    """How REG-Net is fine-tuned on attacked images and on those of a faulty scanner.
 
     Attributes:
         epochs: Of one cycle of the one-cycle schedule.
@@ -153,6 +153,7 @@ class Hardening:
         train: Slices of an epoch, half of them attacked.
         eps: Largest change of a pixel in [-1, 1].
         steps: Gradient steps of each attack.
+        faults: Share of the other half that gets faults of a scanner.
         bundled: The methods of the first structure whose hardened nets are the ones that are exported.
     """
 
@@ -161,6 +162,7 @@ class Hardening:
     train: int = 3200
     eps: float = 0.1
     steps: int = 1
+    faults: float = 0.0
     bundled: tuple[str, ...] = ()
 
 

@@ -54,7 +54,7 @@ def _each_slice(volume: Volume, make: Callable[[int], tio.Transform], spacing: t
     return np.concatenate([_transformed(volume[k : k + 1], make(k), spacing) for k in range(len(volume))])
 
 
-def _rician(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _rician(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """Noise in the real and the imaginary channel, 2 to 10 % of the brightest tissue."""
     sigma = 0.02 * strength
     real, imaginary = (int(seed) for seed in rng.integers(2**31, size=2))
@@ -63,39 +63,44 @@ def _rician(volume: Volume, strength: int, rng: Generator, spacing: tuple[float,
     return np.hypot(noisy, other)
 
 
-def _bias_field(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _bias_field(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """A smooth field of a polynomial of order 3, coefficients up to 0.1 to 0.5."""
     coefficients = (0.1 * strength * rng.uniform(-1, 1, 20)).tolist()
     return _transformed(volume, tio.BiasField(coefficients=coefficients, order=3), spacing)
 
 
-def _blur(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _blur(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """Gaussian blur within the slice, 0.8 to 4 mm."""
     return _transformed(volume, tio.Blur(std=(0.8 * strength, 0.8 * strength, 0.0)), spacing)
 
 
-def _ghosting(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _ghosting(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """Four ghosts along the phase encoding, as of breathing."""
     return _each_slice(
         volume, lambda _: tio.Ghosting(num_ghosts=4, axis=1, intensity=0.3 * strength, restore=0.02), spacing
     )
 
 
-def _motion(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
-    """Two movements during each slice: up to 2 to 10 degrees, and 1 to 5 mm."""
+def _motion(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+    """Two movements during each slice: up to 2 to 10 degrees, and 1 to 5 mm.
 
-    def moved(_: int) -> tio.Transform:
+    The centre of k-space is acquired at rest, so that the anatomy stays where it was drawn.
+    """
+
+    def moved(slice_: Volume) -> Volume:
         degrees = np.zeros((2, 3))
-        degrees[:, 2] = 2 * strength * rng.uniform(-1, 1, 2)
+        degrees[:, 1] = 2 * strength * rng.uniform(-1, 1, 2)
         translation = np.zeros((2, 3))
-        translation[:, :2] = strength * rng.uniform(-1, 1, (2, 2))
+        translation[:, [0, 2]] = strength * rng.uniform(-1, 1, (2, 2))
         times = np.sort(rng.uniform(0.15, 0.85, 2))
-        return tio.Motion(degrees=degrees, translation=translation, times=times, image_interpolation="linear")
+        motion = tio.Motion(degrees=degrees, translation=translation, times=times, image_interpolation="linear")
+        upright = slice_[:, None]  # TorchIO fills k-space along the last axis, which has to be the rows
+        return _transformed(upright, motion, (spacing[0], spacing[2], spacing[1]))[:, 0]
 
-    return _each_slice(volume, moved, spacing)
+    return np.stack([moved(slice_) for slice_ in volume])
 
 
-def _spike(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _spike(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """One spike in each slice's k-space, 0.1 to 0.5 of its largest magnitude."""
 
     def spiked(_: int) -> tio.Transform:
@@ -105,19 +110,19 @@ def _spike(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, 
     return _each_slice(volume, spiked, spacing)
 
 
-def _gamma(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _gamma(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """Intensities raised to a power, 1.2 to 2.5."""
     return _transformed(np.maximum(volume, 0), tio.Gamma(gamma=float(np.exp(0.18 * strength))), spacing)
 
 
-def _contrast(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _contrast(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """The contrast between muscle and blood shrinks: middle intensities are drawn together, the ends stay."""
     pull = 0.09 * strength  # below 0.5, or the order of intensities would be turned round
     squeezed = tio.Lambda(lambda x: x + pull / torch.pi * torch.sin(2 * torch.pi * x.clamp(0, 1)))
     return _transformed(volume, squeezed, spacing)
 
 
-def _resolution(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _resolution(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """Acquired 1.5 to 3.5 times coarser within the slice, and interpolated back."""
     for axis in (0, 1):
         factor = 1 + 0.5 * strength
@@ -126,13 +131,13 @@ def _resolution(volume: Volume, strength: int, rng: Generator, spacing: tuple[fl
     return volume
 
 
-def _slice_thickness(volume: Volume, strength: int, rng: Generator, spacing: tuple[float, ...]) -> Volume:
+def _slice_thickness(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """A slice profile of 0.7 to 2.1 slice distances (full width at half maximum): neighbours mix."""
     width = 0.15 * (strength + 1) * spacing[2]
     return _transformed(volume, tio.Blur(std=(0.0, 0.0, width)), spacing)
 
 
-CORRUPTIONS: dict[str, Callable[[Volume, int, Generator, tuple[float, ...]], Volume]] = {
+CORRUPTIONS: dict[str, Callable[[Volume, float, Generator, tuple[float, ...]], Volume]] = {
     "noise": _rician,
     "bias field": _bias_field,
     "blur": _blur,

@@ -1,9 +1,9 @@
-"""Stage 9: fine-tune a trained REG-Net on images attacked through the whole pipeline.
+"""Stage 9: fine-tune a trained REG-Net on images attacked through the whole pipeline, and on those of a faulty scanner.
 
 Half of each batch is attacked by a step of 1.25 eps from a random start (Wong et al., "Fast is better than free", ICLR
 2020) or a few shorter ones, each slice with an eps of its own up to the largest one, and each pushed where its
-prediction has more room to be wrong. The other half stays clean, so that the clean error hardly suffers. REC-Net is
-attacked through, but frozen.
+prediction has more room to be wrong. The other half is not attacked, so that the clean error hardly suffers; some of
+its slices get ghosts, motion or a spike, which attacks do not resemble. REC-Net is attacked through, but frozen.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -21,6 +22,7 @@ from SegQualityQCLib.networks import difference
 from .attacks import IMAGE_LIMITS, gradient, score_of_regression
 from .candidates import net_pool, perturbed_pool
 from .configuration import HARDENED, Hardening, Structure, Study, stage_arguments
+from .corruptions import CORRUPTIONS, STRENGTHS
 from .fitting import fit
 from .reg_net import (
     AUGMENTATION,
@@ -35,9 +37,11 @@ from .reg_net import (
 )
 from .windows import Windows
 
+FAULTS = ("ghosting", "motion", "spike")  # what the augmentation of all trainings lacks
+
 
 class HardenedTraining(RegTraining):
-    """REG-Net's training with half of each batch attacked."""
+    """REG-Net's training with half of each batch attacked, and faults of a scanner in some of the others."""
 
     hardening: Hardening
 
@@ -45,7 +49,8 @@ class HardenedTraining(RegTraining):
         """The loss of :class:`RegTraining` on attacked and clean slices."""
         image, mask, reference, dice = self.batch(batch, AUGMENTATION)
         half = len(image) // 2
-        image = torch.cat([self._attacked(image[:half], mask[:half], dice[:half]), image[half:]])
+        attacked = self._attacked(image[:half], mask[:half], dice[:half])
+        image = torch.cat([attacked, with_faults(image[half:], self.hardening.faults, self.study.window_spacing_mm)])
         loss, error = self.loss(image, mask, reference, dice)
         self.log("train_mae_attacked", error[:half].mean(), on_epoch=True, on_step=False, prog_bar=True)
         self.log("train_mae", error[half:].mean(), on_epoch=True, on_step=False, prog_bar=True)
@@ -68,6 +73,26 @@ class HardenedTraining(RegTraining):
             at = torch.clamp(at + 1.25 / steps * eps * slope.sign(), low, high)
         self.network.train()
         return at
+
+
+def with_faults(image: Tensor, share: float, spacing_mm: float) -> Tensor:
+    """Some slices as a scanner with faults of random strength would give them, in the range that they had.
+
+    Args:
+        image: Shape (n, 1, h, w) in [-1, 1].
+        share: How many of the slices, 0 to 1.
+        spacing_mm: Of the pixels.
+    """
+    rng = np.random.default_rng(int(torch.randint(2**31, ())))
+    changed = image.cpu().numpy().copy()
+    for place in np.flatnonzero(rng.random(len(changed)) < share):
+        clean = changed[place]
+        fault = CORRUPTIONS[rng.choice(FAULTS)]
+        faulty = fault((clean + 1) / 2, rng.uniform(0, STRENGTHS), rng, (spacing_mm, spacing_mm, 1.0))
+        (low, high), (faulty_low, faulty_high) = (np.percentile(each, (0.5, 99.5)) for each in (clean, faulty))
+        stretched = low + (faulty - faulty_low) * (high - low) / max(faulty_high - faulty_low, 1e-6)
+        changed[place] = stretched.clip(*IMAGE_LIMITS)
+    return torch.from_numpy(changed).to(image)
 
 
 def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices: str = "1") -> None:

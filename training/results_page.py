@@ -39,7 +39,7 @@ def write_results(study: Study, target: Path) -> None:
         "and validation, through the library's own estimator. Brackets: 95 % interval from resampling patients.",
         "",
         *_goal_table(study, first, runs),
-        *_model_table(runs),
+        *_model_table(study, runs),
         *_kind_table(runs),
         *_variant_table(study, runs),
         *_reconstruction_table(study),
@@ -122,7 +122,7 @@ def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[st
     return [f"## Goals: {structure.name}", "", *markdown_table(head, rows), ""]
 
 
-def _model_table(runs: list[_Run]) -> list[str]:
+def _model_table(study: Study, runs: list[_Run]) -> list[str]:
     rows = [
         (
             run.structure.name,
@@ -141,7 +141,13 @@ def _model_table(runs: list[_Run]) -> list[str]:
     ]
     head = ("structure", "method", "seed", "MAE U-nets", "MAE perturbed", "r U-nets", "coverage U-nets")
     head = (*head, "coverage perturbed", "volume MAE", "volume MAE, partly scored", "called unfamiliar")
-    return ["## All models, test patients", "", *markdown_table(head, rows), ""]
+    lines = ["## All models, test patients", "", *markdown_table(head, rows), ""]
+    trained = {(run.structure.name, run.method, run.seed) for run in runs if run.variant is None}
+    for seed in study.seeds:
+        lacking = sorted({f"{name}, {method}" for name, method, _ in trained if (name, method, seed) not in trained})
+        if lacking:
+            lines += [f"Not trained with seed {seed}: {'; '.join(lacking)}.", ""]
+    return lines
 
 
 def _kind_table(runs: list[_Run]) -> list[str]:

@@ -176,3 +176,15 @@ def test_a_corruption_keeps_the_grid_repeats_itself_and_grows_with_its_strength(
     assert np.array_equal(sitk.GetArrayFromImage(strong), sitk.GetArrayFromImage(again))
     assert strong.GetSize() == image.GetSize() and strong.GetOrigin() == image.GetOrigin()
     assert sitk.GetArrayFromImage(strong).min() >= 0
+
+
+def test_motion_blurs_along_the_rows_and_leaves_the_anatomy_where_it_was_drawn():
+    array = np.zeros((3, 96, 96), np.float32)
+    array[:, 30:60, 36:70] = 100
+    clean = sitk.GetImageFromArray(array)
+    moved = sitk.GetArrayFromImage(corrupt(clean, "motion", STRENGTHS, 5))
+    for before, after in zip(array, moved, strict=True):
+        likeness = np.fft.ifft2(np.fft.fft2(after) * np.conj(np.fft.fft2(before))).real
+        assert np.unravel_index(likeness.argmax(), likeness.shape) == (0, 0)
+        beyond = np.abs(after)
+        assert beyond[:20].mean() + beyond[70:].mean() > 2 * (beyond[30:60, :26].mean() + beyond[30:60, 80:].mean())

@@ -14,7 +14,7 @@ sys.modules["fuzz"] = fuzz
 SPECIFICATION.loader.exec_module(fuzz)
 
 KEPT = sorted((Path(__file__).parent / "fuzz_inputs").glob("*/*"))
-SLOW = {"worklist": 60, "pictures": 40, "segments": 100}  # each of their inputs takes milliseconds
+SLOW = {"worklist": 60, "pictures": 40, "segments": 100, "nifti": 100}  # each of their inputs takes milliseconds
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
