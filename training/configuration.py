@@ -140,7 +140,9 @@ class Ablation:
     epochs: int | None = None
 
 
-HARDENED = Variant("hardened", "fine-tuned on images attacked through the whole pipeline")
+HARDENED = Variant(
+    "hardened", "fine-tuned on images attacked through the whole pipeline and on those of a faulty scanner"
+)
 
 
 @dataclass(frozen=True)
