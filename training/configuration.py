@@ -156,6 +156,7 @@ class Hardening:
         eps: Largest change of a pixel in [-1, 1].
         steps: Gradient steps of each attack.
         faults: Share of the other half that gets faults of a scanner.
+        share: Of the hardened weights in the final ones; the rest is from before.
         bundled: The methods of the first structure whose hardened nets are the ones that are exported.
     """
 
@@ -165,6 +166,7 @@ class Hardening:
     eps: float = 0.1
     steps: int = 1
     faults: float = 0.0
+    share: float = 1.0
     bundled: tuple[str, ...] = ()
 
 

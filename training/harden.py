@@ -4,6 +4,9 @@ Half of each batch is attacked by a step of 1.25 eps from a random start (Wong e
 2020) or a few shorter ones, each slice with an eps of its own up to the largest one, and each pushed where its
 prediction has more room to be wrong. The other half is not attacked, so that the clean error hardly suffers; some of
 its slices get ghosts, motion or a spike, which attacks do not resemble. REC-Net is attacked through, but frozen.
+
+In the end the weights are mixed with those before: on clean images that gives back more than it takes on attacked ones
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
 """
 
 from __future__ import annotations
@@ -116,8 +119,8 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     module = HardenedTraining(study, windows, structure.label, pools, rec_net)
     module.hardening = settings
-    trained = study.folder / run_name(kind, structure, seed) / TRAINED
-    module.network.load_state_dict(torch.load(trained, weights_only=True))
+    trained = torch.load(study.folder / run_name(kind, structure, seed) / TRAINED, weights_only=True)
+    module.network.load_state_dict(trained)
     folder = study.folder / run_name(kind, structure, seed, HARDENED)
     sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 500)
     validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
@@ -132,7 +135,10 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
         averaging=study.reg_net.averaging,
         validate_every=min(2, settings.epochs),
     )
-    finish(module, sample, validation, settings.epochs, folder)
+    hardened = module.network.state_dict()
+    mixed = {key: torch.lerp(trained[key].float(), hardened[key].float(), settings.share) for key in trained}
+    module.network.load_state_dict(mixed)
+    finish(module, sample, validation, folder, epochs=settings.epochs, averaged=True)
     write_folded(module.network, folder)
 
 

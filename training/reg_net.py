@@ -214,7 +214,8 @@ def train_reg_net(
                 averaging=study.reg_net.averaging,
                 validate_every=min(5, epochs),
             )
-            finish(module, sample, validation, epochs, result.parent)
+            averaged = study.reg_net.averaging > 0
+            finish(module, sample, validation, result.parent, epochs=epochs, averaged=averaged)
         weights = result
     module.network.load_state_dict(torch.load(weights, weights_only=True))
     save_weights(module.network, folder / TRAINED)
@@ -222,10 +223,19 @@ def train_reg_net(
 
 
 def finish(
-    module: RegTraining, sample: BalancedSample, validation: list[DataLoader], epochs: int, folder: Path
+    module: RegTraining,
+    sample: BalancedSample,
+    validation: list[DataLoader],
+    folder: Path,
+    *,
+    epochs: int,
+    averaged: bool,
 ) -> None:
-    """Make a trained network ready for use; write its weights and its validation figures."""
-    if module.study.reg_net.averaging:
+    """Make a trained network ready for use; write its weights and its validation figures.
+
+    Where its weights are an average of several, the statistics of its normalisation are measured first.
+    """
+    if averaged:
         some = itertools.islice(DataLoader(sample, 32, shuffle=True), _NORMALISATION_BATCHES)
         pairs = (module.pair(*module.batch(batch, AUGMENTATION)[:2]) for batch in some)
         measure_again(module.network, pairs)
