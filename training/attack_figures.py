@@ -131,7 +131,9 @@ def _draw_demo(study: Study, name: str, path: Path) -> None:
 
 def _draw_corruptions(paths: list[Path], path: Path) -> None:
     """MAE, coverage and refusals by strength, a line for each corruption, a row for each model."""
-    figure, axes = plt.subplots(len(paths), 3, figsize=(11, 3 * len(paths)), squeeze=False, constrained_layout=True)
+    figure, axes = plt.subplots(
+        len(paths), 3, figsize=(11, 3 * len(paths)), sharey="col", squeeze=False, constrained_layout=True
+    )
     for row, source in zip(axes, paths, strict=True):
         measured = json.loads(source.read_text(encoding="utf-8"))
         for number, (kind, strengths) in enumerate(measured["kinds"].items()):
