@@ -1,5 +1,7 @@
 """The round of a reviewer in the panel: go to the worst slice, correct it, see the score rise, undo, sign off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
@@ -154,8 +156,10 @@ def test_undo_takes_the_score_back_too(panel):
     assert results(panel).reports[key].slice(6).status.value == "gap"
     panel.correction.editor.undo()
     wait(panel)
-    dices = [[score.dice for score in made.reports[key].slices] for made in (results(panel), before)]
-    assert dices[0] == pytest.approx(dices[1], abs=1e-6)
+    for after, score in zip(results(panel).reports[key].slices, before.reports[key].slices, strict=True):
+        figures = (after.dice, after.low, after.high)
+        assert figures == pytest.approx((score.dice, score.low, score.high), abs=1e-6)
+        assert replace(after, dice=score.dice, low=score.low, high=score.high) == score
     assert results(panel).before[key] == {}
 
 
