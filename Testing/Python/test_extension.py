@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -83,3 +84,39 @@ def test_a_broken_copy_fails(repository, copy, fault):
     failed = [line for line in lines if line.startswith("failed")]
     assert len(failed) == status
     assert any(line.lstrip().startswith("- ") for line in lines)  # and says why
+
+
+def git(root, *arguments, **options):
+    """What a git command prints, with no compression and a committer of its own."""
+    settings = ("-c", "core.compression=0", "-c", "user.name=Tester", "-c", "user.email=tester@example.org")
+    command = ["git", *settings, *arguments]
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, encoding="utf-8", **options).stdout
+
+
+def commit_file_of(root, megabytes):
+    """Commit an incompressible file, and take it away again in the next commit; returns the name of its object."""
+    path = root / "weights.bin"
+    path.write_bytes(os.urandom(megabytes * 10**6))
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message", "Weights")
+    name = git(root, "rev-parse", "HEAD:weights.bin")
+    git(root, "rm", "--quiet", "weights.bin")
+    git(root, "commit", "--quiet", "--message", "No weights")
+    return name
+
+
+def test_a_history_of_more_than_100_mb_fails(repository, copy):
+    commit_file_of(copy, 101)
+    status, lines = check(repository, copy)
+    assert status == 1
+    assert any(line.startswith("failed  Size") for line in lines)
+
+
+def test_what_the_checkout_stores_twice_is_no_longer_to_clone(repository, copy):
+    name = commit_file_of(copy, 55)
+    git(copy, "pack-objects", ".git/objects/pack/pack", input=name)
+    stored = sum(path.stat().st_size for path in (copy / ".git").rglob("*") if path.is_file())
+    assert stored > 110e6
+    status, lines = check(repository, copy)
+    assert status == 0, "\n".join(lines)
