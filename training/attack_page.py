@@ -76,8 +76,9 @@ def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
 
 def _first_seed(study: Study, structure: Structure) -> list[str]:
     """The names of the first seed's models, the hardened ones last."""
-    variants = (None, HARDENED) if study.hardening else (None,)
-    return [model_name(study, structure, kind, study.seeds[0], v) for v in variants for kind in structure.kinds]
+    seed, hardened = study.seeds[0], [kind for kind in structure.kinds if kind in study.hardening]
+    names = [model_name(study, structure, kind, seed) for kind in structure.kinds]
+    return names + [model_name(study, structure, kind, seed, HARDENED) for kind in hardened]
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.optim.swa_utils import update_bn
@@ -13,7 +15,7 @@ from torch.optim.swa_utils import update_bn
 def with_batch_norm(network: nn.Module) -> nn.Module:
     """Normalise after each 3x3 convolution of a network, which is changed in place."""
     for name, child in list(network.named_children()):
-        if isinstance(child, nn.Conv2d) and child.kernel_size == (3, 3):
+        if _is_normalised(child):
             setattr(network, name, nn.Sequential(child, nn.BatchNorm2d(child.out_channels)))
         else:
             with_batch_norm(child)
@@ -42,3 +44,37 @@ def _folded(network: nn.Module) -> nn.Module:
         else:
             _folded(child)
     return network
+
+
+@torch.no_grad()
+def unfolded(network: nn.Module, inputs: Iterable[Tensor]) -> nn.Module:
+    """A copy of a folded network that can be trained on: normalised by the statistics of some inputs.
+
+    The scale and shift of each normalisation undo it, so that the copy computes the same until it is trained.
+    """
+    network = copy.deepcopy(network).eval()
+    figures: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+    for name, child in network.named_modules():
+        if _is_normalised(child):
+
+            def keep(module: nn.Module, seen: tuple, result: Tensor, name: str = name) -> None:
+                variance, mean = torch.var_mean(result, (0, 2, 3), correction=0)
+                figures[name].append((mean, variance))
+
+            child.register_forward_hook(keep)
+    for batch in inputs:
+        network(batch)
+    result = with_batch_norm(copy.deepcopy(network))
+    for name, batches in figures.items():
+        means, variances = (torch.stack(column) for column in zip(*batches, strict=True))
+        mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)
+        normalisation = result.get_submodule(f"{name}.1")
+        normalisation.running_mean.copy_(mean)
+        normalisation.running_var.copy_(variance)
+        normalisation.weight.copy_((variance + normalisation.eps).sqrt())
+        normalisation.bias.copy_(mean)
+    return result
+
+
+def _is_normalised(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)

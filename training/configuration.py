@@ -147,7 +147,7 @@ HARDENED = Variant(
 
 @dataclass(frozen=True)
 class Hardening:
-    """How REG-Net is fine-tuned on attacked images and on those of a faulty scanner.
+    """How a method's REG-Net is fine-tuned on attacked images, on those of a faulty scanner and on mirrored masks.
 
     Attributes:
         epochs: Of one cycle of the one-cycle schedule.
@@ -156,8 +156,9 @@ class Hardening:
         eps: Largest change of a pixel in [-1, 1].
         steps: Gradient steps of each attack.
         faults: Share of the other half that gets faults of a scanner.
+        mirrored: Share of all candidates that are mirrored in the window, the image left as it is.
         share: Of the hardened weights in the final ones; the rest is from before.
-        bundled: The methods of the first structure whose hardened nets are the ones that are exported.
+        bundled: Whether the hardened net of the first structure is the one that is exported.
     """
 
     epochs: int
@@ -166,8 +167,9 @@ class Hardening:
     eps: float = 0.1
     steps: int = 1
     faults: float = 0.0
+    mirrored: float = 0.0
     share: float = 1.0
-    bundled: tuple[str, ...] = ()
+    bundled: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,8 @@ class Study:
         ablation: How the variants are trained.
         familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
             of what is familiar.
-        hardening: How the first structure's REG-Nets are made to stand attacks; ``None`` leaves that out.
+        hardening: How the first structure's REG-Nets are made to stand attacks, by method; a method that is left out
+            is not hardened.
         attack_study: What the attack study measures on the first structure's models; ``None`` leaves it out.
         models: Folder that the bundles are exported to; by default inside the study's folder.
         results: Folder of the results page; by default inside the study's folder.
@@ -241,7 +244,7 @@ class Study:
     ablation: Ablation = field(default_factory=Ablation)
     split_seed: int = 0
     familiarity_margin: float = 1.0
-    hardening: Hardening | None = None
+    hardening: dict[str, Hardening] = field(default_factory=dict)
     attack_study: AttackStudy | None = None
     models: str | None = None
     results: str | None = None
@@ -266,8 +269,8 @@ class Study:
 
     def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
         """The variant that is exported: the hardened one, where the study says so."""
-        hardened = self.hardening.bundled if self.hardening and structure == self.structures[0] else ()
-        return HARDENED if kind in hardened else None
+        hardening = self.hardening.get(kind) if structure == self.structures[0] else None
+        return HARDENED if hardening and hardening.bundled else None
 
     def structure(self, key: str) -> Structure:
         """The structure with this key."""
@@ -302,12 +305,15 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
         "reg_net": Fit,
         "sampling": Sampling,
         "ablation": Ablation,
-        "hardening": Hardening,
         "attack_study": AttackStudy,
     }
     for key, kind in nested.items():
         if key in content:
             content[key] = _build(kind, content[key], f"{path}: {key}")
+    content["hardening"] = {
+        kind: _build(Hardening, entry, f"{path}: hardening: {kind}")
+        for kind, entry in content.get("hardening", {}).items()
+    }
     content["structures"] = tuple(
         _build(Structure, entry, f"{path}: structures") for entry in content.get("structures", ())
     )

@@ -1,9 +1,11 @@
-"""Stage 9: fine-tune a trained REG-Net on images attacked through the whole pipeline, and on those of a faulty scanner.
+"""Stage 9: fine-tune a trained REG-Net on attacked images, on those of a faulty scanner, and on mirrored masks.
 
-Half of each batch is attacked by a step of 1.25 eps from a random start (Wong et al., "Fast is better than free", ICLR
-2020) or a few shorter ones, each slice with an eps of its own up to the largest one, and each pushed where its
-prediction has more room to be wrong. The other half is not attacked, so that the clean error hardly suffers; some of
-its slices get ghosts, motion or a spike, which attacks do not resemble. REC-Net is attacked through, but frozen.
+Half of each batch is attacked through the whole pipeline, by a step of 1.25 eps from a random start (Wong et al.,
+"Fast is better than free", ICLR 2020) or a few shorter ones, each slice with an eps of its own up to the largest one,
+and each pushed where its prediction has more room to be wrong. The other half is not attacked, so that the clean error
+hardly suffers; some of its slices get ghosts, motion or a spike, which attacks do not resemble. REC-Net is attacked
+through, but frozen. Some masks of either half are mirrored, as by a mistaken orientation in a file: a sound ring in a
+wrong place.
 
 In the end the weights are mixed with those before: on clean images that gives back more than it takes on attacked ones
 (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
@@ -32,6 +34,7 @@ from .reg_net import (
     TRAINED,
     BalancedSample,
     RegTraining,
+    dice_of,
     finish,
     frozen_rec_net,
     run_name,
@@ -50,7 +53,9 @@ class HardenedTraining(RegTraining):
 
     def training_step(self, batch: Tensor) -> Tensor:
         """The loss of :class:`RegTraining` on attacked and clean slices."""
-        image, mask, reference, dice = self.batch(batch, AUGMENTATION)
+        image, mask, reference, _ = self.batch(batch, AUGMENTATION)
+        mask = some_mirrored(mask, self.hardening.mirrored)
+        dice = dice_of(mask, reference)
         half = len(image) // 2
         attacked = self._attacked(image[:half], mask[:half], dice[:half])
         image = torch.cat([attacked, with_faults(image[half:], self.hardening.faults, self.study.window_spacing_mm)])
@@ -78,6 +83,12 @@ class HardenedTraining(RegTraining):
         return at
 
 
+def some_mirrored(mask: Tensor, share: float) -> Tensor:
+    """Masks of which a share is mirrored left to right, shape (n, 1, h, w)."""
+    chosen = torch.rand(len(mask), device=mask.device) < share
+    return torch.where(chosen[:, None, None, None], mask.flip(-1), mask)
+
+
 def with_faults(image: Tensor, share: float, spacing_mm: float) -> Tensor:
     """Some slices as a scanner with faults of random strength would give them, in the range that they had.
 
@@ -102,11 +113,11 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
     """Write reg_net.pt of the hardened net beside the trained one's folder; an interrupted run goes on.
 
     Raises:
-        InputError: The study has no section ``hardening``.
+        InputError: The study's section ``hardening`` has no settings for this kind.
     """
-    if study.hardening is None:
-        raise InputError(f"The study {study.name} has no section hardening: add one to its configuration.")
-    settings = study.hardening
+    if kind not in study.hardening:
+        raise InputError(f"The study {study.name} does not harden {kind}: add it to the section hardening of its file.")
+    settings = study.hardening[kind]
     torch.manual_seed(seed)
     study = replace(
         study,

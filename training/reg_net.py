@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as
 _NETS, _PERTURBED = 0, 1
 # Candidates centre the window, so that it lies off the structure where they are wrong; scanners vary more than ACDC's.
 AUGMENTATION = Augmentation(shift=8.0, far_shifts=0.1, stretch=0.1, bias=0.25, noise=0.06)
-_NORMALISATION_BATCHES = 50  # that the statistics of the averaged network are measured on
+_NORMALISATION_BATCHES = 50  # that the statistics of the normalisation are measured on
 _DICE_WEIGHT = 4.0  # against the loss of the pixels
 _SPREAD_WEIGHT = 0.02  # low, for the clipping of gradients goes by all of them together
 
@@ -100,8 +101,7 @@ class RegTraining(lightning.LightningModule):
             augmentation,
         )
         mask, reference = cut[:, :1], cut[:, 1:]
-        overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
-        dice = 2 * overlap / area.clamp(min=1)
+        dice = dice_of(mask, reference)
         move = {"device": self.device, "memory_format": torch.channels_last}
         return image.to(**move), mask.to(**move), reference.to(**move), dice.to(self.device)
 
@@ -155,6 +155,12 @@ class RegTraining(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """A fresh sample."""
         self.trainer.train_dataloader.dataset.redraw()
+
+
+def dice_of(mask: Tensor, reference: Tensor) -> Tensor:
+    """Dice of each mask with its reference, both of shape (n, 1, h, w); 0 where both are empty. Shape (n,)."""
+    overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
+    return 2 * overlap / area.clamp(min=1)
 
 
 def run_name(kind: str, structure: Structure, seed: int, variant: Variant | None = None) -> str:
@@ -236,9 +242,7 @@ def finish(
     Where its weights are an average of several, the statistics of its normalisation are measured first.
     """
     if averaged:
-        some = itertools.islice(DataLoader(sample, 32, shuffle=True), _NORMALISATION_BATCHES)
-        pairs = (module.pair(*module.batch(batch, AUGMENTATION)[:2]) for batch in some)
-        measure_again(module.network, pairs)
+        measure_again(module.network, augmented_pairs(module, sample))
     judge = lightning.Trainer(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
     )
@@ -246,6 +250,12 @@ def finish(
     content = json.dumps({"epochs": epochs, **figures, **further}, indent=2) + "\n"
     (folder / "figures.json").write_text(content, encoding="utf-8")
     save_weights(module.network, folder / TRAINED)
+
+
+def augmented_pairs(module: RegTraining, sample: BalancedSample) -> Iterator[Tensor]:
+    """Batches of what REG-Net sees in training, enough of them to measure the statistics of its normalisation."""
+    for batch in itertools.islice(DataLoader(sample, 32, shuffle=True), _NORMALISATION_BATCHES):
+        yield module.pair(*module.batch(batch, AUGMENTATION)[:2])
 
 
 def write_folded(network: torch.nn.Module, folder: Path) -> None:

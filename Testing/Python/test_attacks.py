@@ -32,6 +32,7 @@ from training.attacks import (
 )
 from training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from training.defences import averaged, smoothed
+from training.harden import some_mirrored
 
 SLICES = [1, 2]  # of the demo heart: well drawn, shifted
 
@@ -188,3 +189,14 @@ def test_motion_blurs_along_the_rows_and_leaves_the_anatomy_where_it_was_drawn()
         assert np.unravel_index(likeness.argmax(), likeness.shape) == (0, 0)
         beyond = np.abs(after)
         assert beyond[:20].mean() + beyond[70:].mean() > 2 * (beyond[30:60, :26].mean() + beyond[30:60, 80:].mean())
+
+
+def test_hardening_mirrors_its_share_of_the_masks_and_leaves_the_others():
+    masks = (torch.arange(200 * 16) % 7 < 3).float().reshape(200, 1, 4, 4)
+    assert torch.equal(some_mirrored(masks, 0.0), masks)
+    assert torch.equal(some_mirrored(masks, 1.0), masks.flip(-1))
+    torch.manual_seed(0)
+    some = some_mirrored(masks, 0.25)
+    mirrored = (some == masks.flip(-1)).flatten(1).all(1)
+    assert ((some == masks).flatten(1).all(1) | mirrored).all()
+    assert 30 < mirrored.sum() < 70

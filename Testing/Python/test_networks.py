@@ -39,7 +39,9 @@ def test_the_smoothing_takes_an_attacks_finest_pattern_away():
     assert torch.allclose(blurred(torch.full((1, 1, 32, 32), 0.3), 1.0), torch.tensor(0.3))
 
 
-def test_folding_the_normalisation_changes_no_prediction_and_leaves_the_network_of_the_bundle(pair):
+@pytest.fixture
+def trained(pair):
+    """A network with normalisation after three steps of training."""
     torch.manual_seed(0)
     network = training.with_batch_norm(PixelRegNet(**SIZES))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
@@ -47,11 +49,25 @@ def test_folding_the_normalisation_changes_no_prediction_and_leaves_the_network_
         optimizer.zero_grad()
         sum(network(pair)).sum().backward()
         optimizer.step()
-    network.eval()
+    return network.eval()
+
+
+def test_folding_the_normalisation_changes_no_prediction_and_leaves_the_network_of_the_bundle(pair, trained):
     bundled = PixelRegNet(**SIZES).eval()
-    bundled.load_state_dict(training.folded(network).state_dict())
-    for of_bundle, of_network in zip(bundled(pair), network(pair), strict=True):
+    bundled.load_state_dict(training.folded(trained).state_dict())
+    for of_bundle, of_network in zip(bundled(pair), trained(pair), strict=True):
         assert torch.allclose(of_bundle, of_network, atol=1e-5)
+
+
+def test_a_bundles_network_gets_its_normalisation_back_and_predicts_the_same_in_use_and_in_training(pair, trained):
+    bundled = training.folded(trained)
+    unfolded = training.unfolded(bundled, [pair])
+    assert unfolded.state_dict().keys() == trained.state_dict().keys()
+    for training_mode in (False, True):  # without dropout
+        for module in unfolded.modules():
+            module.train(training_mode and isinstance(module, torch.nn.BatchNorm2d))
+        for of_bundle, of_network in zip(bundled(pair), unfolded(pair), strict=True):
+            assert torch.allclose(of_bundle, of_network, atol=1e-4)
 
 
 def test_the_expected_error_learns_from_a_prediction_that_it_does_not_change(pair):

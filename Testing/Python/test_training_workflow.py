@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.demo import demo_case
+from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
+
+pytest.importorskip("lightning", reason="the training extra is not installed")
+
+from training.configuration import read_study
+from training.restore import restore
+
+SMOKE = "training/configs/acdc-smoke.yaml"
 
 
 def snakemake(repository: Path, runs: Path, *more: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "-c2", "-s", "training/Snakefile"]
-    command += ["--configfile", "training/configs/acdc-smoke.yaml", "--directory", str(repository), *more]
+    command += ["--configfile", SMOKE, "--directory", str(repository), *more]
     # As a shell would start it: other tests leave variables of Qt and VTK behind.
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR", "ACDC_ROOT") if key in os.environ}
     environment = {**kept, "SEGQUALITY_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
@@ -37,3 +49,18 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert "acdc-lv-myocardium-seed0-hardened" in attacks and "slice thickness" in attacks
     again = snakemake(repository, tmp_path, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
+    a_bundles_network_can_take_the_place_of_a_trained_one(repository, tmp_path, bundle.folder)
+
+
+def a_bundles_network_can_take_the_place_of_a_trained_one(repository: Path, runs: Path, bundle: Path) -> None:
+    study = read_study(repository / SMOKE, runs)
+    folder = study.folder / "rec-reg-lv-myocardium-seed0"
+    trained = torch.load(folder / "reg_net.pt", weights_only=True)
+    shutil.rmtree(folder)
+    restore(study, study.structures[0], "rec-reg", 0, bundle)
+    restored = torch.load(folder / "reg_net.pt", weights_only=True)
+    assert trained.keys() == restored.keys() and (folder / "trained.pt").is_file()
+    for name, values in trained.items():
+        assert torch.allclose(values, restored[name], atol=1e-3)  # a bundle of two networks keeps half the digits
+    with pytest.raises(InputError, match="is no direct"):
+        restore(study, study.structures[0], "direct", 0, bundle)

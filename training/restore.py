@@ -1,0 +1,80 @@
+"""Puts a bundle's networks where training would have, to measure, attack or harden them without hours of training.
+
+Not a rule of the workflow: it takes the place of its training stages for who has the bundles.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from SegQualityQCLib.bundle import ModelBundle
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.network_estimators import RecRegEstimator
+from SegQualityQCLib.networks import PixelRegNet
+
+from .batch_norm import unfolded
+from .candidates import net_pool, perturbed_pool
+from .configuration import Structure, Study, Variant, stage_arguments
+from .fitting import save_weights
+from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs, run_name
+from .windows import Windows
+
+
+def restore(
+    study: Study, structure: Structure, kind: str, seed: int, source: Path, variant: Variant | None = None
+) -> None:
+    """Write reg_net.pt and trained.pt of a bundle's REG-Net, and its REC-Net where it has one, into the study's runs.
+
+    Args:
+        study: The study; its windows and candidates have been made.
+        structure: What the masks show.
+        kind: ``rec-reg`` or ``direct``.
+        seed: The run that the networks are taken for.
+        source: Folder of the bundle.
+        variant: The variant of the run, for example the hardened one.
+
+    Raises:
+        InputError: The bundle is unsound, of another kind, or has networks of other sizes than the study.
+    """
+    bundle = ModelBundle.load(source)
+    if bundle.quality["estimator"] != kind or bundle.quality["networks"]["reg_net"] != study.reg_network:
+        raise InputError(
+            f"The model {bundle.name} is no {kind} with the networks of the study {study.name}: name another bundle, "
+            "or copy its sizes into the section reg_network of the configuration."
+        )
+    estimator = load_estimator(bundle, "cpu")
+    rec_net = None
+    if isinstance(estimator, RecRegEstimator):
+        rec_net = estimator.rec_net
+        folder = study.folder / f"rec-{structure.key}"
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(rec_net, folder / "rec_net.pt")
+    folder = study.folder / run_name(kind, structure, seed, variant)
+    folder.mkdir(parents=True, exist_ok=True)
+    network = estimator.reg_net
+    save_weights(network, folder / "reg_net.pt")
+    if isinstance(network, PixelRegNet):
+        torch.manual_seed(seed)
+        windows = Windows.read(study.folder / "windows.npz")
+        split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+        pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
+        module = RegTraining(study, windows, structure.label, pools, rec_net)
+        sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
+        network = unfolded(network, augmented_pairs(module, sample))
+    save_weights(network, folder / TRAINED)
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int, bundle=Path)
+    restore(
+        arguments.study,
+        arguments.study.structure(arguments.structure),
+        arguments.kind,
+        arguments.seed,
+        arguments.bundle,
+        arguments.study.variant(arguments.variant),
+    )
