@@ -54,6 +54,18 @@ def publish_version(original: str | Path, write: Callable[[Path], None]) -> Path
             partial.unlink()
 
 
+def version_number(path: str | Path) -> int:
+    """The number of a version; 1 of an original."""
+    return _parts(Path(path).name)[1]
+
+
+def is_saved_version(path: Path) -> bool:
+    """Whether a file is a version that was saved beside an original, which is still there."""
+    stem, version = _parts(path.name)
+    is_version = version > 1 and path.name.lower().endswith(ENDING)
+    return is_version and any(path.with_name(stem + ending).exists() for ending in _ENDINGS)
+
+
 def _parts(name: str) -> tuple[str, int]:
     """The name of a segmentation without ending and version, and its version; an original is version 1."""
     ending = next((known for known in _ENDINGS if name.lower().endswith(known)), Path(name).suffix)

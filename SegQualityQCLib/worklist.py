@@ -18,13 +18,14 @@ from pathlib import Path
 from .cohort.manifest import CohortCase, read_manifest
 from .cohort.results import CaseResult, CohortFolder, urgency
 from .errors import WorklistError
-from .versions import publish_version
+from .versions import publish_version, version_number
 from .worklist_sessions import dead_sessions, sign_of_life
-from .worklist_storage import PATIENCE_S, WorklistStorage, damaged
+from .worklist_storage import PATIENCE_S, WorklistCopy, WorklistStorage, damaged
 
 FILE_NAME = "worklist.sqlite"
 
 _WORST_FIRST = "ORDER BY urgency, dice, position"
+_AS_BEFORE = "status = status_before, reviewer = reviewer_before, opened = opened_before, session = NULL"
 
 
 class ReviewStatus(str, Enum):
@@ -60,7 +61,9 @@ class WorklistCase:
         opened: When it was opened last, seconds since 1970.
         decided: When it was decided.
         comment: The reviewer's words.
-        saved: The latest saved version.
+        saved: The latest version that was saved of it.
+        latest: The segmentation to go on with: the latest version saved of it, or of another case with the same file,
+            else the original.
     """
 
     name: str
@@ -81,11 +84,7 @@ class WorklistCase:
     decided: float | None
     comment: str
     saved: Path | None
-
-    @property
-    def latest(self) -> Path:
-        """The segmentation to go on with: the latest version, else the original."""
-        return self.saved or self.segmentation
+    latest: Path
 
 
 class Worklist:
@@ -106,25 +105,32 @@ class Worklist:
         self._cohort = CohortFolder(self._folder) if self.path.name == FILE_NAME else None
 
     @classmethod
-    def open(cls, source: str | Path, reviewer: str, *, patience_s: float = PATIENCE_S) -> Worklist:
+    def open(
+        cls, source: str | Path, reviewer: str, *, patience_s: float = PATIENCE_S, read_only: bool = False
+    ) -> Worklist:
         """Open the worklist of a cohort's result folder or of a CSV manifest; made at the first time beside it.
 
-        What changed there since (new cases, new scores) is taken over; decisions stay.
+        What changed there since (new cases, new scores, cases that are gone) is taken over; decisions stay.
 
         Args:
-            source: The ``--out`` folder of ``segquality cohort``, a manifest, or a worklist's own file.
+            source: The ``--out`` folder of ``segquality cohort`` or ``cohort.json`` in it, a manifest, or a worklist's
+                own file.
             reviewer: Who works.
             patience_s: How long to wait while others write.
+            read_only: Work on a copy in memory: nothing is written, and nothing made.
 
         Raises:
             InputError: The folder holds no cohort, or the manifest is wrong.
             WorklistError: The worklist is locked, damaged or cannot be written.
         """
         source = Path(source).absolute()
+        if source.name == "cohort.json":
+            source = source.parent
+        storage = WorklistCopy if read_only else WorklistStorage
         if source.name.endswith(".sqlite"):
             if not source.is_file():
                 raise WorklistError(f"The worklist {source} does not exist: give a cohort's folder or a manifest.")
-            return cls(WorklistStorage(source, patience_s), reviewer)
+            return cls(storage(source, patience_s), reviewer)
         if source.is_dir():
             cohort = CohortFolder(source)
             cases = [(case, cohort.read(case.name)) for case in cohort.cases()]
@@ -132,14 +138,19 @@ class Worklist:
         else:
             cases = [(case, None) for case in read_manifest(source)]
             path = source.with_name(f"{source.stem}.{FILE_NAME}")
-        worklist = cls(WorklistStorage(path, patience_s), reviewer)
+        worklist = cls(storage(path, patience_s), reviewer)
         worklist._take_over(cases)
         return worklist
 
     def cases(self) -> list[WorklistCase]:
-        """All cases, worst first: what nobody vouches for, scored ones from the lowest Dice, those not scored yet."""
+        """All cases, worst first: what nobody vouches for, scored ones from the lowest Dice, those not scored yet.
+
+        A case that is gone from the cohort is among them if it was reviewed.
+        """
         with self._storage.transaction() as db:
-            return [self._case(row) for row in db.execute(f"SELECT * FROM cases {_WORST_FIRST}")]
+            latest = self._latest(db)
+            rows = db.execute(f"SELECT * FROM cases WHERE NOT gone OR status != 'to do' {_WORST_FIRST}")
+            return [self._case(row, latest) for row in rows]
 
     def case(self, name: str) -> WorklistCase:
         """A case by its name.
@@ -148,15 +159,23 @@ class Worklist:
             WorklistError: There is none.
         """
         with self._storage.transaction() as db:
-            return self._case(self._row(db, name))
+            return self._read(db, name)
 
     def next(self) -> WorklistCase | None:
-        """Take the worst case left: one to do, or one that a dead session left open. ``None`` when all are taken."""
+        """Take the worst case left: one to do, or one that a dead session left open. ``None`` when all are taken.
+
+        A case whose segmentation file somebody has open as another case waits.
+        """
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
+            self._restore_decisions(db)
             dead = dead_sessions(db)
-            for row in db.execute(f"SELECT * FROM cases WHERE status IN ('to do', 'in progress') {_WORST_FIRST}"):
-                if row["status"] == ReviewStatus.TODO.value or row["session"] in dead:
+            elsewhere = self._open_elsewhere(db)
+            for row in db.execute(
+                f"SELECT * FROM cases WHERE NOT gone AND status IN ('to do', 'in progress') {_WORST_FIRST}"
+            ):
+                free = row["status"] == ReviewStatus.TODO.value or row["session"] in dead
+                if free and row["segmentation"] not in elsewhere:
                     return self._claimed(db, row)
             return None
 
@@ -172,10 +191,17 @@ class Worklist:
         """
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
+            self._restore_decisions(db)
             row = self._row(db, name)
             theirs = row["status"] == ReviewStatus.IN_PROGRESS.value and row["session"] != self.session
             if theirs and not take_over and row["session"] not in dead_sessions(db):
                 raise WorklistError(f"The case {name} is open at {row['reviewer']}'s: take another, or take it over.")
+            other = self._open_elsewhere(db).get(row["segmentation"])
+            if other is not None and other["name"] != name:
+                raise WorklistError(
+                    f"The segmentation of the case {name} is open at {other['reviewer']}'s, as the case "
+                    f"{other['name']}: take another, or wait."
+                )
             return self._claimed(db, row)
 
     def decide(self, name: str, decision: ReviewStatus, comment: str = "") -> WorklistCase:
@@ -194,32 +220,28 @@ class Worklist:
                 (decision.value, time.time(), comment, name),
             )
             self._note(db, name, decision.value, comment)
-            return self._case(self._row(db, name))
+            return self._read(db, name)
 
     def release(self, name: str) -> None:
-        """Put back a case that this session has open, as it was before.
-
-        Raises:
-            WorklistError: This session does not have it open.
-        """
+        """Put back a case that this session has open, as it was before; one that was taken over stays the other's."""
         with self._storage.transaction() as db:
-            self._own(db, name)
-            db.execute("UPDATE cases SET status = status_before, session = NULL WHERE name = ?", (name,))
-            self._note(db, name, "released", "")
+            if self._is_own(self._row(db, name)):
+                db.execute(f"UPDATE cases SET {_AS_BEFORE} WHERE name = ?", (name,))
+                self._note(db, name, "released", "")
 
     def save(self, name: str, write: Callable[[Path], None]) -> Path:
-        """Save a new version of the segmentation of a case that this session has open; see
-        :func:`~SegQualityQCLib.versions.publish_version`.
+        """Save a new version of a case's segmentation; see :func:`~SegQualityQCLib.versions.publish_version`.
+
+        It counts as the case's version while this session has the case open. If another one took the case over, the
+        file is written and noted all the same, so that no work is lost.
 
         Raises:
-            WorklistError: This session does not have it open, or nothing can be written.
+            WorklistError: Nothing can be written.
         """
-        with self._storage.transaction() as db:
-            segmentation = self._case(self._own(db, name)).segmentation
+        segmentation = self.case(name).segmentation
         saved = publish_version(segmentation, write)  # it may take long: outside of the transaction
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
-            # Taken over while it was written, the file is there and noted, but the other one's version counts.
             db.execute(
                 "UPDATE cases SET saved = ? WHERE name = ? AND session = ?", (self._portable(saved), name, self.session)
             )
@@ -242,9 +264,13 @@ class Worklist:
         with self._storage.transaction() as db:
             db.executemany(
                 f"INSERT INTO cases ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
-                f"ON CONFLICT (name) DO UPDATE SET {renewed}",
+                f"ON CONFLICT (name) DO UPDATE SET {renewed}, gone = 0",
                 facts,
             )
+            names = {name for name, *_ in facts}
+            gone = [(row["name"],) for row in db.execute("SELECT name FROM cases") if row["name"] not in names]
+            db.executemany("UPDATE cases SET gone = 1 WHERE name = ?", gone)
+            self._restore_decisions(db)
 
     def _facts(self, position: int, case: CohortCase, result: CaseResult | None) -> tuple:
         known = (case.name, position, self._portable(case.image), self._portable(case.segmentation))
@@ -260,17 +286,35 @@ class Worklist:
 
     def _claimed(self, db: sqlite3.Connection, row: sqlite3.Row) -> WorklistCase:
         open_before = row["status"] == ReviewStatus.IN_PROGRESS.value
+        if not open_before:
+            db.execute(
+                "UPDATE cases SET status_before = status, reviewer_before = reviewer, opened_before = opened "
+                "WHERE name = ?",
+                (row["name"],),
+            )
         db.execute(
-            "UPDATE cases SET status = ?, status_before = ?, session = ?, reviewer = ?, opened = ? WHERE name = ?",
-            (
-                ReviewStatus.IN_PROGRESS.value,
-                row["status_before"] if open_before else row["status"],
-                *(self.session, self.reviewer, time.time(), row["name"]),
-            ),
+            "UPDATE cases SET status = ?, session = ?, reviewer = ?, opened = ? WHERE name = ?",
+            (ReviewStatus.IN_PROGRESS.value, self.session, self.reviewer, time.time(), row["name"]),
         )
         theirs = open_before and row["session"] != self.session
         self._note(db, row["name"], "taken over" if theirs else "opened", row["reviewer"] or "" if theirs else "")
-        return self._case(self._row(db, row["name"]))
+        return self._read(db, row["name"])
+
+    def _restore_decisions(self, db: sqlite3.Connection) -> None:
+        """Put decided cases back that a dead session had open again."""
+        dead = dead_sessions(db)
+        for row in db.execute(
+            "SELECT * FROM cases WHERE status = 'in progress' AND status_before != 'to do'"
+        ).fetchall():
+            if row["session"] in dead:
+                db.execute(f"UPDATE cases SET {_AS_BEFORE} WHERE name = ?", (row["name"],))
+                self._note(db, row["name"], "restored", row["reviewer"] or "")
+
+    def _open_elsewhere(self, db: sqlite3.Connection) -> dict[str, sqlite3.Row]:
+        """The cases that living sessions other than this one have open, by their segmentation file."""
+        dead = dead_sessions(db)
+        rows = db.execute("SELECT * FROM cases WHERE status = 'in progress' AND session != ?", (self.session,))
+        return {row["segmentation"]: row for row in rows if row["session"] not in dead}
 
     def _row(self, db: sqlite3.Connection, name: str) -> sqlite3.Row:
         row = db.execute("SELECT * FROM cases WHERE name = ?", (name,)).fetchone()
@@ -280,12 +324,15 @@ class Worklist:
 
     def _own(self, db: sqlite3.Connection, name: str) -> sqlite3.Row:
         row = self._row(db, name)
-        if row["session"] != self.session or row["status"] != ReviewStatus.IN_PROGRESS.value:
+        if not self._is_own(row):
             raise WorklistError(
                 f"The case {name} is not open in this window any more (it is {row['status']}, reviewer "
                 f"{row['reviewer'] or 'none'}): open it again."
             )
         return row
+
+    def _is_own(self, row: sqlite3.Row) -> bool:
+        return row["session"] == self.session and row["status"] == ReviewStatus.IN_PROGRESS.value
 
     def _note(self, db: sqlite3.Connection, name: str, action: str, detail: str) -> None:
         db.execute(
@@ -293,13 +340,24 @@ class Worklist:
             (time.time(), name, self.reviewer, self.session, action, detail),
         )
 
-    def _case(self, row: sqlite3.Row) -> WorklistCase:
+    def _latest(self, db: sqlite3.Connection) -> dict[str, str]:
+        """The latest version saved of each segmentation file, of whichever case."""
+        latest: dict[str, str] = {}
+        for row in db.execute("SELECT segmentation, saved FROM cases WHERE saved IS NOT NULL"):
+            versions = (row["saved"], latest.get(row["segmentation"], row["saved"]))
+            latest[row["segmentation"]] = max(versions, key=version_number)
+        return latest
+
+    def _read(self, db: sqlite3.Connection, name: str) -> WorklistCase:
+        return self._case(self._row(db, name), self._latest(db))
+
+    def _case(self, row: sqlite3.Row, latest: dict[str, str]) -> WorklistCase:
         try:
-            return self._checked_case(row)
+            return self._checked_case(row, latest)
         except (TypeError, ValueError, AttributeError, LookupError) as error:  # SQLite keeps any type in any column
             raise damaged(self.path) from error
 
-    def _checked_case(self, row: sqlite3.Row) -> WorklistCase:
+    def _checked_case(self, row: sqlite3.Row, latest: dict[str, str]) -> WorklistCase:
         result = self._cohort.result_path(row["name"]) if self._cohort is not None else None
         return WorklistCase(
             name=row["name"],
@@ -320,6 +378,7 @@ class Worklist:
             decided=row["decided"],
             comment=row["comment"],
             saved=None if row["saved"] is None else self._absolute(row["saved"]),
+            latest=self._absolute(latest.get(row["segmentation"], row["segmentation"])),
         )
 
     def _portable(self, path: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .errors import WorklistError
 
-SCHEMA = 1
+SCHEMA = 2
 PATIENCE_S = 10.0
 
 _TABLES = """
@@ -34,12 +34,15 @@ CREATE TABLE cases (
     worst_slice INTEGER,
     reason TEXT,                   -- why it cannot be scored
     status TEXT NOT NULL DEFAULT 'to do',
-    status_before TEXT NOT NULL DEFAULT 'to do',
     session TEXT,
     reviewer TEXT,
     opened REAL,                   -- seconds since 1970, UTC
+    status_before TEXT NOT NULL DEFAULT 'to do',  -- while it is open: what a release puts back
+    reviewer_before TEXT,
+    opened_before REAL,
     decided REAL,
     comment TEXT NOT NULL DEFAULT '',
+    gone INTEGER NOT NULL DEFAULT 0,  -- not among the cohort's cases any more
     saved TEXT                     -- latest version, relative to this file
 );
 CREATE TABLE sessions (id TEXT PRIMARY KEY, machine TEXT, pid INTEGER, reviewer TEXT, seen REAL);
@@ -48,6 +51,12 @@ CREATE TABLE events (
     time REAL, name TEXT, reviewer TEXT, session TEXT, action TEXT, detail TEXT
 );
 """
+
+_SINCE_SCHEMA_1 = (
+    "ALTER TABLE cases ADD COLUMN reviewer_before TEXT",
+    "ALTER TABLE cases ADD COLUMN opened_before REAL",
+    "ALTER TABLE cases ADD COLUMN gone INTEGER NOT NULL DEFAULT 0",
+)
 
 _LOCAL_FILE_SYSTEMS = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "bcachefs"}
 
@@ -64,15 +73,7 @@ class WorklistStorage:
         self.path = path.absolute()
         self.patience_s = patience_s
         with self.transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _TABLES.split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA}")
-            elif version != SCHEMA:
-                raise WorklistError(
-                    f"The worklist {path} is of schema {version}, this version knows {SCHEMA}: update SegQualityQC."
-                )
+            self._bring_up_to_date(db)
             shared = db.execute("SELECT value FROM settings WHERE key = 'shared'").fetchone() is not None
             local = is_local(self.path.parent)
             if not local and not shared:
@@ -86,21 +87,36 @@ class WorklistStorage:
         Raises:
             WorklistError: The file is locked for too long, damaged, or cannot be written.
         """
-        db = None
-        try:
-            db = sqlite3.connect(self.path, timeout=self.patience_s, isolation_level=None)
-            db.row_factory = sqlite3.Row
+        with self._errors_told(), contextlib.closing(self._connection()) as db:  # closed, it is rolled back
             db.execute("PRAGMA synchronous = FULL")  # a decision outlives a power cut
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=self.patience_s, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        return db
+
+    def _bring_up_to_date(self, db: sqlite3.Connection) -> None:
+        """Make the tables, or add what an older version lacked."""
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA:
+            raise WorklistError(
+                f"The worklist {self.path} is of schema {version}, this version knows {SCHEMA}: update SegQualityQC."
+            )
+        for statement in {0: _TABLES.split(";\n"), 1: _SINCE_SCHEMA_1}.get(version, ()):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    @contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise self._told(error) from error
         except (TypeError, ValueError, OverflowError, LookupError) as error:  # other cells than the table has
             raise damaged(self.path) from error
-        finally:
-            if db is not None:
-                db.close()  # an open transaction is rolled back
 
     def _choose_journal(self, mode: str) -> None:
         with contextlib.suppress(sqlite3.Error):  # others are using it: it stays as it is
@@ -121,6 +137,45 @@ class WorklistStorage:
         if "not a database" in str(error) or "malformed" in str(error):
             return damaged(self.path)
         return WorklistError(f"The worklist {self.path} cannot be used: {error}. Nothing was changed.")
+
+
+class WorklistCopy(WorklistStorage):
+    """A copy of a worklist in memory, to look at: the file is only read, and not made where it is missing."""
+
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+        self.path = path.absolute()
+        self.patience_s = patience_s
+        self._copy = sqlite3.connect(":memory:", isolation_level=None)
+        self._copy.row_factory = sqlite3.Row
+        with self._errors_told():
+            if self.path.is_file():
+                self._read()
+            self._bring_up_to_date(self._copy)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The copy; what is changed there reaches nobody.
+
+        Raises:
+            WorklistError: The file was damaged.
+        """
+        with self._errors_told():
+            yield self._copy
+
+    def _read(self) -> None:
+        # A log cannot be opened in a folder that nobody may write to; if none is there, the file says all.
+        ways = ["mode=ro", "mode=ro&immutable=1"]
+        if self.path.with_name(f"{self.path.name}-wal").exists():
+            ways = ways[:1]
+        for way in ways:
+            try:
+                address = f"{self.path.as_uri()}?{way}"
+                with contextlib.closing(sqlite3.connect(address, uri=True, timeout=self.patience_s)) as db:
+                    db.backup(self._copy)
+                return
+            except sqlite3.OperationalError:
+                if way == ways[-1]:
+                    raise
 
 
 def damaged(path: Path) -> WorklistError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
@@ -26,7 +27,7 @@ Source = Annotated[Path, typer.Argument(help="Result folder of a cohort, manifes
 def worklist_status(source: Source) -> None:
     """Print how many cases are in which state, by whom, and which comes next."""
     with one_sentence_on_bad_input():
-        cases = Worklist.open(source, "").cases()
+        cases = Worklist.open(source, "", read_only=True).cases()
     counts = Counter(case.status for case in cases)
     table = Table("Status", "Cases", "Reviewers")
     for status in ReviewStatus:
@@ -52,11 +53,11 @@ def worklist_export(
     with one_sentence_on_bad_input():
         if csv_file is not None:
             check_writable(csv_file)
-        text = decisions_csv(Worklist.open(source, "").cases())
+        text = decisions_csv(Worklist.open(source, "", read_only=True).cases())
         if csv_file is not None:
             write_text_atomically(csv_file, text)
-        else:
-            typer.echo(text, nl=False)
+        else:  # a file or another program gets UTF-8, whatever this terminal's encoding is
+            typer.echo(text if sys.stdout.isatty() else text.encode("utf-8"), nl=False)
 
 
 def review_command(
@@ -68,7 +69,7 @@ def review_command(
 ) -> None:
     """Hold the reviewers' decisions so far against the predicted scores."""
     with one_sentence_on_bad_input():
-        statistics = review_statistics(Worklist.open(source, "").cases(), threshold, miss)
+        statistics = review_statistics(Worklist.open(source, "", read_only=True).cases(), threshold, miss)
     for line in review_lines(statistics):
         typer.echo(line)
 

@@ -15,6 +15,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ CASE_COLUMNS = (
     *("gaps", "flags", "model", "seconds"),
 )
 ERROR_COLUMNS = ("case", "reason")
+_ROUNDED_NS = 2 * 10**9
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class CaseResult:
 
     Attributes:
         case: Its name.
-        request: What was asked: size and time of its files, label, segment, model, library version.
+        request: What was asked: place, size and time of its files, label, segment, model, library version.
         reports: One a segment; none where it failed.
         error: Why it failed, in a sentence.
         seconds: How long reading and scoring took.
@@ -52,6 +54,13 @@ class CaseResult:
     reports: tuple[QualityReport, ...]
     error: str | None
     seconds: float
+
+    def is_of(self, image: Path, segmentation: Path) -> bool:
+        """Whether these files are as they were when the result was made, as far as size and time tell."""
+        return all(
+            _alike(self.request.get(key), _stamp(path))
+            for key, path in (("image", image), ("segmentation", segmentation))
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON types."""
@@ -135,6 +144,10 @@ class CohortFolder:
             reason = str(error)[:120]
             raise InputError(f"The file cohort.json in {self.path} cannot be read: {reason}.") from error
 
+    def request_of(self, case: CohortCase, request: dict[str, Any]) -> dict[str, Any]:
+        """A request with the place of its files: two files may have the same size and time."""
+        return request | {"files": [self._portable(case.image), self._portable(case.segmentation)]}
+
     def result_path(self, case: str) -> Path:
         """Where the result of a case is."""
         return self.path / "cases" / f"{_file_name(case)}.json"
@@ -191,9 +204,14 @@ class CohortFolder:
                 rows.append((urgency(report), [*row, *carried]))
         rows.sort(key=lambda pair: pair[0])
         header = [*CASE_COLUMNS, *(spreadsheet_safe(_own(name)) for name in extra)]
-        write_text_atomically(self.path / "slices.csv", slices.getvalue())
-        write_text_atomically(self.path / "cases.csv", _csv(header, [row for _, row in rows]))
-        write_text_atomically(self.path / "errors.csv", _csv(ERROR_COLUMNS, errors))
+        tables = {
+            "slices.csv": slices.getvalue(),
+            "cases.csv": _csv(header, [row for _, row in rows]),
+            "errors.csv": _csv(ERROR_COLUMNS, errors),
+        }
+        with ExitStack() as each:  # is written, also if another one cannot be: a spreadsheet may have it open
+            for name, text in tables.items():
+                each.callback(write_text_atomically, self.path / name, text)
 
     def _picture_path(self, case: str) -> Path:
         return self.path / "pictures" / f"{_file_name(case)}.json"
@@ -277,6 +295,14 @@ def _stamp(path: Path) -> list[int] | None:
         return [sum(fact.st_size for fact in facts), max((fact.st_mtime_ns for fact in facts), default=0)]
     except OSError:
         return None
+
+
+def _alike(before: Any, now: list[int] | None) -> bool:
+    """Whether two stamps are those of the same file; network drives round its time, to two seconds at most."""
+    if now is None or not isinstance(before, list) or len(before) != 2:
+        return False
+    (size, time), (size_now, time_now) = before, now
+    return size == size_now and isinstance(time, int) and abs(time - time_now) <= _ROUNDED_NS
 
 
 def _file_name(case: str) -> str:

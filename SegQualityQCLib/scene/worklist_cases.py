@@ -49,17 +49,19 @@ def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, An
     segmentation_node.CreateDefaultDisplayNodes()
     volume_node = add_volume(scene, image, case.name)
     segmentation_node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
-    if case.saved is None and case.result is not None:
-        _show_stored_scores(volume_node, segmentation_node, case.result, threshold)
+    if case.result is not None:
+        _show_stored_scores(volume_node, segmentation_node, case, case.result, threshold)
     return volume_node, segmentation_node
 
 
 def chosen_segments(segmentation_node: Any, case: WorklistCase) -> list[str]:
     """The segments that the manifest chose: that of a label or a name, else all."""
-    segmentation = segmentation_node.GetSegmentation()
     ids = segment_ids(segmentation_node)
-    wanted = case.segment or (f"label {case.label}" if case.label is not None else None)
-    chosen = [key for key in ids if segmentation.GetSegment(key).GetName() == wanted]
+    segments = {key: segmentation_node.GetSegmentation().GetSegment(key) for key in ids}
+    if case.label is not None:
+        chosen = [key for key, segment in segments.items() if segment.GetLabelValue() == case.label]
+    else:
+        chosen = [key for key, segment in segments.items() if segment.GetName() == case.segment]
     return chosen or ids
 
 
@@ -104,19 +106,25 @@ def _name_by_label(segmentation_node: Any) -> None:
         segment.SetName(f"label {segment.GetLabelValue()}")
 
 
-def _show_stored_scores(volume_node: Any, segmentation_node: Any, result: Path, threshold: float) -> None:
+def _show_stored_scores(
+    volume_node: Any, segmentation_node: Any, case: WorklistCase, path: Path, threshold: float
+) -> None:
+    """Show the scores that a cohort's run stored; none if they cannot be read or are those of other files."""
     try:
-        stored = CaseResult.from_dict(json.loads(result.read_text(encoding="utf-8"))).reports
+        result = CaseResult.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ReportError):
-        return  # scored anew when the user presses Assess
+        return
+    if not result.is_of(case.image, case.latest):
+        return
+    stored = result.reports
     segmentation = segmentation_node.GetSegmentation()
     by_name = {segmentation.GetSegment(key).GetName(): key for key in segment_ids(segmentation_node)}
     reports: dict[str, QualityReport] = {by_name[r.case.segment]: r for r in stored if r.case.segment in by_name}
     cases = {}
     for key, report in reports.items():
-        case = edited_case(unmarked_case(volume_node, report.case.axis), segmentation_node, key)
-        if AXIS_NAMES[case.axis] != report.case.axis or case.n_slices != report.case.slices:
+        drawn = edited_case(unmarked_case(volume_node, report.case.axis), segmentation_node, key)
+        if AXIS_NAMES[drawn.axis] != report.case.axis or drawn.n_slices != report.case.slices:
             return
-        cases[key] = case
+        cases[key] = drawn
     if reports:
         write_assessment(segmentation_node, volume_node, cases, reports, threshold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
+from ..errors import InputError, WorklistError
 from ..scene.cases import segment_ids
 from ..scene.views import show_volume
 from ..scene.worklist_cases import chosen_segments, close_case, drawing_time, load_case, save_segmentation
@@ -33,6 +34,7 @@ class WorklistSection:
         self._worklist: Worklist | None = None
         self._cases: list[WorklistCase] = []
         self._case: WorklistCase | None = None
+        self._decided: WorklistCase | None = None  # while its segmentation is still in the scene
         self._nodes: tuple[Any, Any] = (None, None)
         labels = [_("Case"), _("Dice"), _("Interval"), _("Status"), _("Reviewer")]
         ui.worklistTable.setColumnCount(len(labels))
@@ -101,7 +103,11 @@ class WorklistSection:
         saved = self._worklist.save(self._case.name, lambda path: save_segmentation(segmentation, path))
         self._saved_at = drawing_time(segmentation)
         self.show()
-        self._ui.statusLabel.setText(_("Saved as {name}.").format(name=saved.name))
+        case = self._worklist.case(self._case.name)
+        text = _("Saved as {name}.").format(name=saved.name)
+        if case.saved != saved:
+            text += " " + _("The case is open at {reviewer}'s now.").format(reviewer=case.reviewer)
+        self._ui.statusLabel.setText(text)
 
     def decide(self, decision: str, comment: str) -> None:
         """Close the open case with a decision on it; corrections are saved first."""
@@ -111,7 +117,7 @@ class WorklistSection:
             self.save()
         corrected = self._worklist.case(self._case.name).saved is not None
         status = ReviewStatus.CORRECTED if decision == "accepted" and corrected else ReviewStatus(decision)
-        self._worklist.decide(self._case.name, status, comment)
+        self._decided = self._worklist.decide(self._case.name, status, comment)
         self._case = None
         self.show()
 
@@ -119,7 +125,7 @@ class WorklistSection:
         """Forget the nodes of the open case, since the scene is being closed; the case is put back."""
         with self._panel.errorsInPanel():
             self._put_back()
-        self._nodes = (None, None)
+        self._nodes, self._decided = (None, None), None
         self._enable()
 
     def show(self) -> None:
@@ -179,27 +185,34 @@ class WorklistSection:
             action()
 
     def _close(self) -> None:
-        """Close the open case after asking what to do with its changes."""
-        if self.case is not None and self._changed():
-            question = _("The case {case} was changed. Save a new version before it is closed?").format(
-                case=self.case.name
-            )
+        """Close the open case, or the one decided last, after asking what to do with its changes."""
+        case = self._case or self._decided
+        if self._worklist is not None and case is not None and self._changed():
+            question = _("The case {case} was changed. Save a new version before it is closed?").format(case=case.name)
             if slicer.util.confirmYesNoDisplay(question):
-                self.save()
+                self._save_before_closing(self._worklist, case)
         self._put_back()
         close_case(slicer.mrmlScene, *self._nodes)
-        self._nodes = (None, None)
+        self._nodes, self._decided = (None, None), None
+
+    def _save_before_closing(self, worklist: Worklist, case: WorklistCase) -> None:
+        if self._case is not None:
+            self.save()
+            return
+        # Edited after it was decided: the decision holds for the new version.
+        self._case = worklist.open_case(case.name)
+        decision = ReviewStatus.ACCEPTED if case.status is ReviewStatus.CORRECTED else case.status
+        self.decide(decision.value, case.comment)
 
     def _put_back(self) -> None:
         if self._worklist is not None and self._case is not None:
             case, self._case = self._case, None
-            current = self._worklist.case(case.name)
-            if current.status is ReviewStatus.IN_PROGRESS:
-                self._worklist.release(case.name)
+            self._worklist.release(case.name)
 
     def _changed(self) -> bool:
         segmentation = self._nodes[1]
-        return segmentation is not None and drawing_time(segmentation) != self._saved_at
+        in_scene = segmentation is not None and segmentation.GetScene() is not None
+        return in_scene and drawing_time(segmentation) != self._saved_at
 
     def _enable(self) -> None:
         opened = self._worklist is not None
@@ -212,7 +225,8 @@ class WorklistSection:
 
     def _keep_alive(self, worklist: Worklist) -> None:
         if worklist is self._worklist:
-            worklist.keep_alive()
+            with suppress(WorklistError):  # locked, or the network is away: the next minute may do better
+                worklist.keep_alive()
             qt.QTimer.singleShot(_KEEP_ALIVE_MS, lambda: self._keep_alive(worklist))
 
 

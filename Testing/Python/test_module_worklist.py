@@ -1,6 +1,8 @@
 """The worklist in the panel: the worst case is opened with its scores, corrected, saved as a new version, decided."""
 
 import csv
+import shutil
+import sqlite3
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from slicer_harness.editing import edit_slice
 
 from SegQualityQCLib.case import Case
 from SegQualityQCLib.cohort.manifest import find_cases
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
+from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, request_of
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.worklist import ReviewStatus, Worklist
@@ -43,8 +45,6 @@ def cohort_files(tmp_path_factory):
 
 @pytest.fixture
 def cohort(cohort_files, tmp_path):
-    import shutil
-
     source, reports = cohort_files
     for file in source.iterdir():
         shutil.copy(file, tmp_path)
@@ -52,9 +52,7 @@ def cohort(cohort_files, tmp_path):
     results = CohortFolder(tmp_path / "results")
     results.create(cases)
     for case in cases:
-        results.result_path(case.name).write_text(
-            __import__("json").dumps(CaseResult(case.name, {}, (reports[case.name],), None, 0.1).to_dict())
-        )
+        results.write(CaseResult(case.name, request_of(case, None), (reports[case.name],), None, 0.1), [])
     return tmp_path
 
 
@@ -84,6 +82,68 @@ def test_next_opens_the_worst_case_with_its_stored_scores(panel, cohort):
     assert panel.ui.summaryLabel.text().startswith("label 1: Dice 0.")
     composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
     assert composite.GetBackgroundVolumeID() == panel.parameters.volume.GetID()
+
+
+def test_scores_of_a_segmentation_that_was_replaced_since_are_not_shown(panel, cohort, cohort_files):
+    _, cohort_reports = cohort_files
+    shutil.copy(cohort / "better.nii.gz", cohort / "worse.nii.gz")
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    settle(panel)
+    assert panel.worklist.case.name == "worse"
+    (report,) = panel.results.reports.values()
+    assert report.volume.dice == pytest.approx(cohort_reports["better"].volume.dice, abs=1e-6)
+
+
+def test_edits_after_the_decision_are_asked_for_and_saved(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    panel.ui.acceptCaseButton.click()
+    assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.ACCEPTED
+    node = panel.parameters.segmentation
+    edit_slice(node, node.GetSegmentation().GetNthSegmentID(0), 6, lambda pixels: pixels * 0)
+    slicer.answers = [True]
+    panel.ui.nextCaseButton.click()
+    assert slicer.answers == [] and (cohort / "worse.v2.seg.nrrd").is_file()
+    case = Worklist.open(cohort / "results", "Dr B").case("worse")
+    assert (case.status, case.saved.name) == (ReviewStatus.CORRECTED, "worse.v2.seg.nrrd")
+    assert panel.worklist.case.name == "better"
+
+
+def test_a_case_that_was_taken_over_is_saved_and_left(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    Worklist.open(cohort / "results", "Dr B").open_case("worse", take_over=True)
+    node = panel.parameters.segmentation
+    edit_slice(node, node.GetSegmentation().GetNthSegmentID(0), 6, lambda pixels: pixels * 0)
+    panel.ui.saveCaseButton.click()
+    assert "worse.v2.seg.nrrd" in panel.ui.statusLabel.text() and "Dr B" in panel.ui.statusLabel.text()
+    panel.ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "better"
+    assert Worklist.open(cohort / "results", "Dr C").case("worse").reviewer == "Dr B"
+
+
+def test_a_segment_is_chosen_by_its_label_also_where_it_has_a_name(panel, cohort):
+    _, labels = demo_images()
+    for key, value in {"ID": "S2", "Name": "wall", "LabelValue": 2, "Layer": 0}.items():
+        labels.SetMetaData(f"Segment0_{key}", str(value))
+    for key, value in {"ID": "S7", "Name": "other", "LabelValue": 7, "Layer": 0}.items():
+        labels.SetMetaData(f"Segment1_{key}", str(value))
+    sitk.WriteImage(labels, str(cohort / "named.seg.nrrd"))
+    (cohort / "m.csv").write_text("case,image,segmentation,label\na,image.nii.gz,named.seg.nrrd,2\n")
+    opened(panel, cohort / "m.csv").ui.nextCaseButton.click()
+    settle(panel)
+    assert [report.case.segment for report in panel.results.reports.values()] == ["wall"]
+
+
+def test_a_sign_of_life_that_fails_is_followed_by_the_next(panel, cohort, monkeypatch):
+    opened(panel, cohort / "results")
+    worklist, later = panel.worklist._worklist, []
+    monkeypatch.setattr("qt.QTimer.singleShot", lambda ms, action: later.append(action))
+    other = sqlite3.connect(worklist.path, isolation_level=None)
+    worklist._storage.patience_s = 0.1
+    other.execute("BEGIN EXCLUSIVE")
+    panel.worklist._keep_alive(worklist)
+    other.execute("ROLLBACK")
+    other.close()
+    assert len(later) == 1
 
 
 def test_a_manifest_without_scores_is_assessed_when_a_case_is_opened(panel, cohort):

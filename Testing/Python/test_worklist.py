@@ -123,9 +123,10 @@ def test_a_case_open_elsewhere_is_refused_and_can_be_taken_over(tmp_path):
     with pytest.raises(WorklistError, match="open at Ada's"):
         bob.open_case("case 0")
     bob.open_case("case 0", take_over=True)
-    for late in (lambda: ada.decide("case 0", ACCEPTED), lambda: ada.release("case 0")):
-        with pytest.raises(WorklistError, match="not open in this window any more"):
-            late()
+    with pytest.raises(WorklistError, match="not open in this window any more"):
+        ada.decide("case 0", ACCEPTED)
+    ada.release("case 0")
+    assert bob.case("case 0").status is ReviewStatus.IN_PROGRESS
     assert bob.decide("case 0", CORRECTED).reviewer == "Bob"
 
 
@@ -167,6 +168,99 @@ def test_a_released_case_is_as_it_was_and_a_decided_one_can_be_opened_again(tmp_
     assert (worklist.case("case 0").status, worklist.case("case 0").comment) == (ACCEPTED, "fine")
     with pytest.raises(WorklistError, match="no decision"):
         worklist.decide("case 0", ReviewStatus.TODO)
+
+
+def test_looking_at_a_decided_case_changes_nothing_of_it(tmp_path):
+    path = manifest(tmp_path, 1)
+    ada, bob = Worklist.open(path, "Ada"), Worklist.open(path, "Bob")
+    ada.next()
+    decided = ada.decide("case 0", ACCEPTED, "fine")
+    bob.open_case("case 0")
+    bob.release("case 0")
+    assert ada.case("case 0") == decided
+
+
+OPEN_DECIDED_AND_DIE = OPEN_AND_DIE.replace("next().name", "open_case('case 0').name")
+
+
+def test_a_decision_outlives_a_window_that_dies_while_it_looks_at_it(tmp_path):
+    path = manifest(tmp_path, 2)
+    ada = Worklist.open(path, "Ada")
+    ada.next()
+    decided = ada.decide("case 0", ACCEPTED, "fine")
+    died = subprocess.run([sys.executable, "-c", OPEN_DECIDED_AND_DIE, str(path)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert ada.case("case 0").status is ReviewStatus.IN_PROGRESS
+    assert Worklist.open(path, "", read_only=True).case("case 0") == decided
+    assert (ada.next().name, ada.next()) == ("case 1", None)
+    assert ada.case("case 0") == decided
+
+
+def test_work_on_a_case_that_was_taken_over_is_saved_but_counts_for_nothing(tmp_path):
+    path = manifest(tmp_path, 1)
+    (tmp_path / "auto").mkdir()
+    ada, bob = Worklist.open(path, "Ada"), Worklist.open(path, "Bob")
+    ada.next()
+    bob.open_case("case 0", take_over=True)
+    saved = ada.save("case 0", lambda path: path.write_text("Ada's") and None)
+    assert saved.read_text() == "Ada's"
+    assert bob.case("case 0").saved is None
+
+
+def test_cases_that_share_a_file_wait_for_each_other_and_go_on_from_each_others_version(tmp_path):
+    (tmp_path / "auto").mkdir()
+    path = tmp_path / "cohort.csv"
+    path.write_text("case,image,segmentation,label\nLV,i.nii,auto/a.nii,3\nRV,i.nii,auto/a.nii,1\n", encoding="utf-8")
+    ada, bob = Worklist.open(path, "Ada"), Worklist.open(path, "Bob")
+    assert ada.next().name == "LV"
+    assert bob.next() is None
+    with pytest.raises(WorklistError, match="open at Ada's, as the case LV"):
+        bob.open_case("RV")
+    saved = ada.save("LV", lambda path: path.write_text("LV repaired") and None)
+    ada.decide("LV", CORRECTED)
+    second = bob.next()
+    assert (second.name, second.latest, second.saved) == ("RV", saved, None)
+
+
+def test_a_case_that_left_the_manifest_is_not_handed_out_and_its_decision_stays(tmp_path):
+    path = manifest(tmp_path, 3)
+    worklist = Worklist.open(path, "Ada")
+    worklist.next()
+    worklist.decide("case 0", FLAGGED)
+    path.write_text("case,image,segmentation\nrenamed,i.nii,auto/1.nii\n", encoding="utf-8")
+    again = Worklist.open(path, "Bob")
+    assert {case.name for case in again.cases()} == {"case 0", "renamed"}
+    assert (again.next().name, again.next()) == ("renamed", None)
+    manifest(tmp_path, 3)
+    assert Worklist.open(path, "Cid").next().name == "case 1"
+
+
+def test_reading_makes_and_changes_no_file(tmp_path):
+    path = manifest(tmp_path, 2)
+    assert len(Worklist.open(path, "", read_only=True).cases()) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["cohort.csv"]
+    worklist = Worklist.open(path, "Ada")
+    worklist.next()
+    worklist.decide("case 0", FLAGGED)
+    before = worklist.path.read_bytes()
+    assert Worklist.open(path, "", read_only=True).case("case 0").status is FLAGGED
+    assert worklist.path.read_bytes() == before
+
+
+def test_a_worklist_of_an_older_version_keeps_its_decisions(tmp_path):
+    path = manifest(tmp_path, 2)
+    worklist = Worklist.open(path, "Ada")
+    worklist.next()
+    decided = worklist.decide("case 0", ACCEPTED, "fine")
+    with sqlite3.connect(worklist.path) as db:
+        for column in ("reviewer_before", "opened_before", "gone"):
+            db.execute(f"ALTER TABLE cases DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    assert Worklist.open(path, "", read_only=True).case("case 0") == decided
+    again = Worklist.open(path, "Bob")
+    assert again.case("case 0") == decided
+    assert again.next().name == "case 1"
 
 
 def test_saving_makes_a_new_version_and_never_overwrites(tmp_path):
