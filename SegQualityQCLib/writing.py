@@ -24,6 +24,10 @@ def write_text_atomically(path: str | Path, text: str | Iterable[str]) -> None:
     path = Path(path)
     temporary = None
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe is written to, and not replaced
+            with path.open("w", encoding="utf-8", newline="") as file:
+                file.writelines([text] if isinstance(text, str) else text)
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".partial")
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             file.writelines([text] if isinstance(text, str) else text)
@@ -33,11 +37,12 @@ def write_text_atomically(path: str | Path, text: str | Iterable[str]) -> None:
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes it private; the user's other files are not
         Path(temporary).replace(path)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
-        raise ReportError(f"The file {path} cannot be written: {error.strerror or error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ReportError(f"The file {path} cannot be written: {reason}.") from error
 
 
 def check_writable(path: str | Path) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError
+from ..versions import is_saved_version
 
 REQUIRED = ("case", "image", "segmentation")
 OPTIONAL = ("label", "segment", "model")
@@ -132,6 +133,9 @@ def cases_in_folder(
     names = sorted({*_matching(folder, image_pattern), *_matching(folder, segmentation_pattern)})
     if not names:
         raise InputError(f"The folder {folder} holds no file like {image_pattern} or {segmentation_pattern}.")
+    strange = next((name for name in names if not name.isprintable()), None)
+    if strange is not None:
+        raise InputError(f"The name of the case {strange!a} in {folder} cannot be printed: rename its files.")
     return tuple(
         CohortCase(
             name, folder / image_pattern.replace(PLACE, name), folder / segmentation_pattern.replace(PLACE, name)
@@ -204,6 +208,7 @@ def _pattern(folder: Path, given: str, suffix: str) -> str:
     """A pattern with a place for the case's name: as given, or that of a folder in nnU-Net's naming."""
     if Path(given).is_absolute() or ".." in Path(given).parts:
         raise InputError(f"The pattern {given!r} leads out of {folder}: give one relative to the folder.")
+    given = Path(given).as_posix()  # on Windows it may have backslashes
     if PLACE in given:
         return given
     inside = folder / given
@@ -211,20 +216,21 @@ def _pattern(folder: Path, given: str, suffix: str) -> str:
         raise InputError(
             f"{given!r} is neither a folder in {folder} nor a pattern: write {PLACE} where the case's name stands."
         )
-    names = sorted(path.name for path in inside.iterdir() if not path.name.startswith("."))
+    names = [p.name for p in inside.iterdir() if not p.name.startswith(".") and not is_saved_version(p)]
     for ending in _ENDINGS:
         if any(name.endswith(suffix + ending) for name in names):
-            return f"{given.rstrip('/')}/{PLACE}{suffix}{ending}"
+            return f"{given}/{PLACE}{suffix}{ending}"
     raise InputError(f"The folder {inside} holds no image whose name ends like nnU-Net's ({suffix}{_ENDINGS[0]}).")
 
 
 def _matching(folder: Path, pattern: str) -> list[str]:
-    """The names of the cases whose files a pattern finds."""
+    """The names of the cases whose files a pattern finds; versions that reviewers saved are no cases."""
     parts = pattern.split(PLACE)
     first, *rest = (re.escape(part) for part in parts)
     expression = re.compile(first + "(?P<case>[^/]+)" + "(?P=case)".join(rest))
     matches = (
         expression.fullmatch(path.relative_to(folder).as_posix())
         for path in folder.glob("*".join(glob.escape(part) for part in parts))
+        if not is_saved_version(path)
     )
     return [match["case"] for match in matches if match and not match["case"].startswith(".")]

@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.client import FutureCancelledError
 
 from ..bundle import ModelBundle, available_bundles, find_bundle
-from ..errors import BundleError, InputError
+from ..errors import BundleError, InputError, ReportError
 from .manifest import CohortCase
 from .page import write_page
 from .results import CaseResult, CohortFolder, request_of
@@ -110,8 +110,9 @@ def run_cohort(
             with connected(workers, scheduler, len(missing)) as client:
                 progress = _score_all(client, missing, store, options, threshold, progress, on_progress)
     finally:
-        store.write_tables(threshold)
-        write_page(store, threshold)
+        with ExitStack() as last:
+            last.callback(write_page, store, threshold)  # also if a table cannot be written
+            store.write_tables(threshold)
     return progress
 
 
@@ -184,14 +185,16 @@ def _score_all(
         scored = _outcome(future, case, options)
         future.release()
         submit_more()  # before the disk: the workers need not wait for it
-        store.write(scored.result, scored.pictures)
+        result = replace(scored.result, request=store.request_of(case, scored.result.request))
+        store.write(result, scored.pictures)
         failed += scored.result.error is not None
         now = time.monotonic()
         rate = done / (now - start)
         progress = Progress(before.done + done, before.total, failed, rate, (len(cases) - done) / rate)
         on_progress(progress)
         if now - tables_at > _TABLES_EVERY_S:
-            store.write_tables(threshold)
+            with suppress(ReportError):  # a spreadsheet may have one open; what counts is each case's own file
+                store.write_tables(threshold)
             tables_at = time.monotonic()
     return progress
 
@@ -216,7 +219,8 @@ def _is_done(
 ) -> bool:
     """Whether there is a good result for the same files, made by a model that is still the one."""
     result = store.read(case.name)
-    if result is None or result.error is not None or result.request != request_of(case, options.model):
+    request = store.request_of(case, request_of(case, options.model))
+    if result is None or result.error is not None or result.request != request:
         return False
     known = models(case.model or options.model)
     return all(report.model.sha256 in known for report in result.reports)

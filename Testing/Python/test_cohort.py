@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 from cohort_cases import rows, some_cases, write_demo
@@ -57,9 +58,13 @@ def test_resuming_does_what_is_missing_or_failed_or_changed_and_nothing_else(fil
         run_cohort(cases, out, scheduler=address)
     shutil.copy(files / "image.nii.gz", tmp_path / "late.nii.gz")
     os.utime(image, (1, 1))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy2(files / "image.nii.gz", elsewhere)  # of the same size and time
+    cases[2] = replace(cases[2], image=elsewhere / "image.nii.gz")
     assert run_cohort(cases, out, scheduler=address, resume=True).failed == 0
     redone = {name for name, time_ns in before.items() if store.result_path(name).stat().st_mtime_ns != time_ns}
-    assert redone == {"changed", "late"}
+    assert redone == {"changed", "late", cases[2].name}
     assert len(rows(out / "cases.csv")) == 5 and rows(out / "errors.csv") == []
     tables = {name: (out / name).read_bytes() for name in ("slices.csv", "cases.csv", "errors.csv")}
     run_cohort(cases, out, scheduler=address, resume=True)

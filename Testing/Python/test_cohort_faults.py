@@ -230,3 +230,11 @@ def test_bad_input_of_the_command_gets_one_sentence_and_exit_2(tmp_path):
         )
         assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1, run.stderr
         assert not (tmp_path / "o").exists()
+
+
+def test_a_table_that_cannot_be_replaced_costs_neither_the_others_nor_the_page(files, cluster, tmp_path):
+    out = tmp_path / "out"
+    (out / "cases.csv").mkdir(parents=True)  # as good as one that a spreadsheet has open on Windows
+    with pytest.raises(ReportError, match=r"cases\.csv cannot be written"):
+        run_cohort(some_cases(files, 1), out, scheduler=cluster.scheduler_address)
+    assert len(rows(out / "slices.csv")) > 0 and (out / "errors.csv").is_file() and (out / "index.html").is_file()

@@ -98,3 +98,23 @@ def test_a_pattern_says_where_the_name_stands(tmp_path):
 def test_a_folder_in_which_nothing_is_found_is_said(tmp_path, images, segmentations, named):
     with pytest.raises(InputError, match=named):
         find_cases(tmp_path, images, segmentations)
+
+
+def test_versions_that_reviewers_saved_are_no_cases(tmp_path):
+    touched(tmp_path, "imagesTs/p1_0000.nrrd", "imagesTs/p2_0000.nrrd", "labelsTs/p1.nrrd", "labelsTs/p2.nrrd")
+    before = find_cases(tmp_path)
+    touched(tmp_path, "labelsTs/p1.v2.seg.nrrd", "labelsTs/p1.v3.seg.nrrd")
+    assert find_cases(tmp_path) == before
+    touched(tmp_path, "auto/a.seg.nrrd", "auto/a.v2.seg.nrrd", "auto/other.v2.seg.nrrd")
+    cases = find_cases(tmp_path, "scans/{case}.nrrd", "auto/{case}.seg.nrrd")
+    assert [case.name for case in cases] == ["a", "other.v2"], "without an original it is no version"
+
+
+def test_a_file_name_that_is_no_text_is_named(tmp_path):
+    touched(tmp_path, "imagesTs/p1_0000.nrrd", "labelsTs/p1.nrrd")
+    try:
+        touched(tmp_path, "labelsTs/" + b"M\xfcller.nrrd".decode("utf-8", "surrogateescape"))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with pytest.raises(InputError, match="rename its files"):
+        find_cases(tmp_path)
