@@ -121,6 +121,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updates = 0
         self._entered = False
         self._followed = True
+        self._edited = False  # while the steps ran
+        self._coloured = None  # what was last shown of the coloured slices
 
     def setup(self):
         from SegQualityQCLib.widgets.correction_section import CorrectionSection
@@ -166,6 +168,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -197,6 +200,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.steps.stop()
         self.correction.release()
         self.worklist.leave()
+        self._coloured = None
         self._setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -206,6 +210,17 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onNodesChanged(self, caller, event):
         # A node has no data yet while it is being added, and is still there while it is being removed.
         qt.QTimer.singleShot(0, self._chooseDefaults)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node):
+        """The results go with their segmentation: some are hidden, so that nobody could remove them."""
+        if caller.IsClosing() or not node.IsA("vtkMRMLSegmentationNode"):
+            return
+        from SegQualityQCLib.scene.references import remove_from_scene, result_nodes
+
+        left = result_nodes(node)
+        if left:
+            qt.QTimer.singleShot(0, lambda: remove_from_scene(caller, left))
 
     def initializeParameterNode(self):
         self._setParameterNode(self.logic.getParameterNode())
@@ -267,6 +282,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.follower.watch(self.parameters.segmentation)
             self.inputs.show()
             self._showResults()
+        self.correction.show()
         self._enableButtons()
         if self.parameters.follow and not self._followed:
             self.follower.edited()  # while edits were not followed
@@ -279,10 +295,24 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.results = self.logic.results(parameters.segmentation)
         self.table.show(self.results, parameters.order, parameters.threshold)
         self.ui.summaryLabel.setText(self.logic.summary(self.results.reports, parameters.threshold))
+        self._showColours()
         if parameters.segmentation is not None and self.results.reports:
-            self.logic.showResults(parameters.segmentation, parameters.showOverlay, parameters.showSurface)
             self.logic.showThreshold(parameters.segmentation, parameters.threshold)
         self.navigation.show()
+
+    def _showColours(self):
+        """Colour slices and surfaces, where that changed: the user may have put something else into the views since."""
+        parameters = self.parameters
+        shown = parameters.segmentation if self.results.reports else None
+        wanted = (shown, parameters.showOverlay, parameters.showSurface, tuple(self.results.reports))
+        if wanted == self._coloured:
+            return
+        before = self._coloured[0] if self._coloured is not None else None
+        self._coloured = wanted
+        if before is not None and before is not shown and before.GetScene() is not None:
+            self.logic.showResults(before, False, False)
+        if shown is not None:
+            self.logic.showResults(shown, parameters.showOverlay, parameters.showSurface)
 
     def _enableButtons(self):
         ui, parameters = self.ui, self.parameters
@@ -343,10 +373,12 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onStepsEnd(self):
         self.refresh()
-        self.follower.edited()  # while the steps ran
+        if self._edited:
+            self.follower.edited()
 
     def onEditsPaused(self):
         parameters = self.parameters
+        self._edited = self.steps.running
         if parameters is None or self.steps.running or parameters.segmentation is None:
             return
         with self.updating():
@@ -493,11 +525,14 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         if segmentationNode is not None:
             role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
             reference = segmentationNode.GetNodeReference(role)
-            if reference is not None:
+            if self._isImage(reference):  # it may be a region of interest or a model, too
                 return reference
-        volumes = nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode")
-        volumes = [node for node in volumes if not node.IsA("vtkMRMLLabelMapVolumeNode")]
+        volumes = [node for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode") if self._isImage(node)]
         return volumes[0] if len(volumes) == 1 else None
+
+    @staticmethod
+    def _isImage(node):
+        return node is not None and node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
 
     def results(self, segmentationNode):
         """The results that a segmentation keeps (SegQualityQCLib.scene.tables.Results)."""
@@ -570,7 +605,10 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         if not SegQualityQCLogic._torchFound:
             importlib.invalidate_caches()  # it may have been installed a moment ago
             found = importlib.util.find_spec("torch") is not None
-            packaging = getattr(slicer, "packaging", None)  # new in Slicer 5.11
+            try:
+                from slicer import packaging  # new in Slicer 5.11, which does not import it by itself
+            except ImportError:
+                packaging = None
             new = packaging is None or packaging.pip_check(f"torch{TORCH_REQUIREMENT}")
             SegQualityQCLogic._torchFound = found and new
         return SegQualityQCLogic._torchFound

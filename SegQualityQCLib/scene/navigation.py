@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from ..case import Case
 from .cases import ijk_to_world
-from .tables import slice_positions
+from .tables import as_sliders_count, slice_positions
 
 # Room around the segment in a view, so that its surroundings are seen too.
 _MARGIN = 1.8
@@ -36,8 +36,12 @@ def go_to_slice(slice_node: Any, volume_node: Any, axis: str, index: int, centre
         horizontal, vertical = vertical, horizontal
     horizontal = -horizontal if horizontal[np.abs(horizontal).argmax()] > 0 else horizontal
     vertical = -vertical if vertical[np.abs(vertical).argmax()] < 0 else vertical
-    normal = np.cross(horizontal, vertical)
-    slice_node.SetSliceToRASByNTP(*normal, *horizontal, *target, 0)
+    normal = as_sliders_count(np.cross(horizontal, vertical))
+    to_ras = slice_node.GetSliceToRAS()  # SetSliceToRASByNTP would turn Slicer's axial view, which is left-handed, over
+    for column, direction in enumerate((horizontal, vertical, normal / np.linalg.norm(normal), target)):
+        for row in range(3):
+            to_ras.SetElement(row, column, direction[row])
+    slice_node.UpdateMatrices()
     slice_node.JumpSliceByCentering(*target)
 
 

@@ -22,15 +22,15 @@ def keep_original(segmentation_node: Any) -> Any:
     if node is not None:
         return node
     name = f"{segmentation_node.GetName()} before corrections"
-    node = node_for(segmentation_node, ORIGINAL, "vtkMRMLSegmentationNode", name)
-    node.SetHideFromEditors(True)
-    node.SetSelectable(False)
-    # The copy holds its labelmaps alone: surfaces would double the memory for nothing.
-    segmentation = segmentation_node.GetSegmentation()
+    node = node_for(segmentation_node, ORIGINAL, "vtkMRMLSegmentationNode", name, hidden=True)
     copy = node.GetSegmentation()
-    copy.SetSourceRepresentationName(segmentation.GetSourceRepresentationName())
-    for n in range(segmentation.GetNumberOfSegments()):
-        copy.CopySegmentFromSegmentation(segmentation, segmentation.GetNthSegmentID(n))
+    copy.DeepCopy(segmentation_node.GetSegmentation())  # whole: segment by segment each would get the layer they share
+    # The copy holds its labelmaps alone: surfaces would double the memory for nothing.
+    representations: list[str] = []
+    copy.GetContainedRepresentationNames(representations)
+    for representation in representations:
+        if representation != copy.GetSourceRepresentationName():
+            copy.RemoveRepresentation(representation)
     node.SetAndObserveTransformNodeID(segmentation_node.GetTransformNodeID())
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
@@ -43,11 +43,13 @@ def keep_original(segmentation_node: Any) -> Any:
     return node
 
 
-def show_original(segmentation_node: Any, visible: bool) -> None:
-    """Show or hide the white outline of the original beside the segmentation's own."""
+def show_original(segmentation_node: Any, visible: bool) -> bool:
+    """Show or hide the white outline of the original beside the segmentation's own; returns whether there is one."""
     node = existing_node(segmentation_node, ORIGINAL)
-    if node is not None and node.GetDisplayNode() is not None:
-        node.GetDisplayNode().SetVisibility(visible)
+    if node is None or node.GetDisplayNode() is None:
+        return False
+    node.GetDisplayNode().SetVisibility(visible)
+    return True
 
 
 def drop_original(segmentation_node: Any) -> None:

@@ -116,8 +116,8 @@ def _series(owner: Any, key: str, name: str, table: Any, column: str) -> Any:
 
 
 def _series_table(owner: Any, key: str, columns: tuple[str, ...], rows: list[tuple]) -> Any:
-    node = node_for(owner, SERIES_TABLE, "vtkMRMLTableNode", f"{owner.GetName()} quality series {key}", key)
-    node.SetHideFromEditors(True)
+    name = f"{owner.GetName()} quality series {key}"
+    node = node_for(owner, SERIES_TABLE, "vtkMRMLTableNode", name, key, hidden=True)
     table = vtk.vtkTable()
     for n, name in enumerate(columns):
         column = vtk.vtkDoubleArray()

@@ -26,11 +26,26 @@ def existing_node(owner: Any, role: str, key: str = "") -> Any | None:
     return None
 
 
-def node_for(owner: Any, role: str, class_name: str, name: str, key: str = "") -> Any:
-    """The node of :func:`existing_node`, made and referenced where it is missing."""
+def node_for(owner: Any, role: str, class_name: str, name: str, key: str = "", *, hidden: bool = False) -> Any:
+    """The node of :func:`existing_node`, made and referenced where it is missing.
+
+    Args:
+        owner: The segmentation node.
+        role: One of :data:`ROLES`.
+        class_name: Class of the node.
+        name: Name of a new node.
+        key: Tells several nodes of a role apart.
+        hidden: Keep a new node out of lists and selectors; they look only when it enters the scene.
+    """
     node = existing_node(owner, role, key)
     if node is None:
-        node = owner.GetScene().AddNewNodeByClass(class_name, name)
+        scene = owner.GetScene()
+        node = scene.CreateNodeByClass(class_name)
+        node.UnRegister(None)
+        node.SetName(scene.GenerateUniqueName(name))
+        node.SetHideFromEditors(hidden)
+        node.SetSelectable(not hidden)
+        scene.AddNode(node)
         if key:
             node.SetAttribute(KEY, key)
         owner.AddNodeReferenceID(role, node.GetID())
@@ -45,15 +60,26 @@ def remove_nodes(owner: Any, role: str, keep: set[str] | None = None) -> None:
             for n in reversed(range(owner.GetNumberOfNodeReferences(role))):
                 if owner.GetNthNodeReferenceID(role, n) == node.GetID():
                     owner.RemoveNthNodeReferenceID(role, n)
-            _remove_with_display(owner.GetScene(), node)
+            remove_from_scene(owner.GetScene(), _with_parts(node))
 
 
-def _remove_with_display(scene: Any, node: Any) -> None:
+def result_nodes(owner: Any) -> list[Any]:
+    """All nodes that belong to a segmentation, with their display and storage nodes."""
+    nodes = [owner.GetNthNodeReference(role, n) for role in ROLES for n in range(owner.GetNumberOfNodeReferences(role))]
+    return [part for node in nodes if node is not None for part in _with_parts(node)]
+
+
+def remove_from_scene(scene: Any, nodes: list[Any]) -> None:
+    """Remove nodes from a scene, as far as they are still there."""
+    for node in nodes:
+        if node.GetScene() is scene:
+            scene.RemoveNode(node)
+
+
+def _with_parts(node: Any) -> list[Any]:
     displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] if _displayable(node) else []
     storage = node.GetStorageNode() if node.IsA("vtkMRMLStorableNode") else None
-    for part in (node, storage, *displays):
-        if part is not None and part.GetScene() is scene:
-            scene.RemoveNode(part)
+    return [part for part in (node, storage, *displays) if part is not None]
 
 
 def _displayable(node: Any) -> bool:

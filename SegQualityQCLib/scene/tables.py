@@ -101,10 +101,13 @@ def position_along_normal(volume_node: Any, axis: str) -> np.ndarray:
     direction = "ijk".index(axis)
     in_plane = [a for a in range(3) if a != direction]
     normal = np.cross(directions[:, in_plane[0]], directions[:, in_plane[1]])
-    normal /= np.linalg.norm(normal)
-    if normal[np.argmax(np.abs(normal))] < 0:  # towards right, anterior or superior, as Slicer's sliders count
-        normal = -normal
-    return slice_positions(volume_node, axis) @ normal
+    return slice_positions(volume_node, axis) @ as_sliders_count(normal / np.linalg.norm(normal))
+
+
+def as_sliders_count(normal: np.ndarray) -> np.ndarray:
+    """A slice normal, turned as those of Slicer's axial, coronal and sagittal views: superior, anterior or left."""
+    main = int(np.argmax(np.abs(normal)))
+    return normal if (normal[main] > 0) == (main != 0) else -normal
 
 
 def write_results(segmentation_node: Any, volume_node: Any, results: Results) -> Any:

@@ -27,6 +27,7 @@ class CorrectionSection:
         self.editor: Any = None
         self.entered = False
         self._unfolded = False
+        self._compared: Any = None  # the segmentation whose original is shown
         ui = panel.ui
         ui.correctButton.connect("contentsCollapsed(bool)", self._on_collapsed)
         ui.compareCheck.connect("toggled(bool)", self._on_compare)
@@ -37,9 +38,20 @@ class CorrectionSection:
         if self._unfolded:
             self._enter()
 
+    def show(self) -> None:
+        """Follow the chosen segmentation: with the editor, where it is unfolded, and the outline of the original."""
+        segmentation = self._panel.parameters.segmentation
+        if self._unfolded:
+            if not self._panel.table.rows:
+                self.release()
+            elif not self.entered or self.editor.segmentationNode() is not segmentation:
+                self._enter()
+        if self._panel.ui.compareCheck.isChecked() and segmentation is not self._compared:
+            self._compare(segmentation)
+
     def follow_selection(self) -> None:
-        """Set the editor, where it is in use, to the segment of the selected row."""
-        if self.entered:
+        """Set the editor, where it is unfolded, to the segment of the selected row."""
+        if self._unfolded:
             self._enter()
 
     def _on_collapsed(self, collapsed: bool) -> None:
@@ -57,8 +69,15 @@ class CorrectionSection:
         self._show(parameters.segmentation, assessed_volume(parameters.segmentation), key)
 
     def _on_compare(self, checked: bool) -> None:
-        if self._panel.parameters is not None and self._panel.parameters.segmentation is not None:
-            show_original(self._panel.parameters.segmentation, checked)
+        if self._panel.parameters is not None:
+            self._compare(self._panel.parameters.segmentation if checked else None)
+
+    def _compare(self, segmentation_node: Any) -> None:
+        """Show the original of this segmentation and of no other one."""
+        if self._compared is not None and self._compared.GetScene() is not None:
+            show_original(self._compared, False)
+        shown = segmentation_node is not None and show_original(segmentation_node, True)
+        self._compared = segmentation_node if shown else None
 
     def _restore(self) -> None:
         selected, parameters = self._panel.table.selected, self._panel.parameters
@@ -96,6 +115,7 @@ class CorrectionSection:
 
     def release(self) -> None:
         """Let go of the nodes, before the scene is closed."""
+        self._compared = None
         if self.editor is not None:
             self.leave()
             self.editor.setSegmentationNode(None)

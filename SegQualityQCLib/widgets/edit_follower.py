@@ -21,7 +21,7 @@ class EditFollower:
 
     def __init__(self, on_pause: Callable[[], None]) -> None:
         self._node: Any = None
-        self._tags: list[tuple[Any, int]] = []
+        self._tags: list[int] = []
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE_MS)
@@ -31,20 +31,21 @@ class EditFollower:
         """Observe this segmentation and no other; ``None`` observes none."""
         if segmentation_node is self._node:
             return
-        for source, tag in self._tags:
-            source.RemoveObserver(tag)
+        for tag in self._tags:
+            self._node.RemoveObserver(tag)
         self._node, self._tags = segmentation_node, []
         if segmentation_node is None:
             return
-        segmentation = segmentation_node.GetSegmentation()
-        for source, event in (
-            (segmentation, slicer.vtkSegmentation.SourceRepresentationModified),
-            (segmentation, slicer.vtkSegmentation.SegmentAdded),
-            (segmentation, slicer.vtkSegmentation.SegmentRemoved),
-            (segmentation, slicer.vtkSegmentation.SegmentModified),
-            (segmentation_node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent),
+        # The node passes on what its vtkSegmentation says, also after that was replaced by another one.
+        for event in (
+            slicer.vtkMRMLSegmentationNode.SegmentationChangedEvent,
+            slicer.vtkSegmentation.SourceRepresentationModified,
+            slicer.vtkSegmentation.SegmentAdded,
+            slicer.vtkSegmentation.SegmentRemoved,
+            slicer.vtkSegmentation.SegmentModified,
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
         ):
-            self._tags.append((source, source.AddObserver(event, lambda *_: self.edited())))
+            self._tags.append(segmentation_node.AddObserver(event, lambda *_: self.edited()))
 
     def edited(self) -> None:
         """Note an edit, also one that was made while nobody observed."""

@@ -334,3 +334,91 @@ def test_the_panel_with_all_sections_open_can_be_looked_at(panel, tmp_path):
     panel.table.select(1)
     QtWidgets.QApplication.processEvents()
     assert panel.parent.grab().save(str(tmp_path / "review.png"))
+
+
+def test_an_idle_panel_does_nothing(panel, monkeypatch):
+    rescored = []
+    rescore = panel.logic.iterRescore
+    monkeypatch.setattr(panel.logic, "iterRescore", lambda *args: rescored.append(1) or rescore(*args))
+    wait(panel, pause=1.0)
+    assert len(rescored) <= 1
+    key, _ = select(panel, 6)
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 3, axis=0))
+    wait(panel, pause=1.0)
+    assert 1 <= len(rescored) <= 4 and 6 in results(panel).before[key]
+
+
+def other_segmentation(panel):
+    """A second assessed segmentation of the same heart, chosen in the panel."""
+    _, node = panel.logic.loadDemo()
+    panel.parameters.segmentation = node
+    panel.ui.assessButton.click()
+    wait(panel)
+    return node
+
+
+def test_the_editor_follows_the_chosen_segmentation(panel):
+    first = segmentation(panel)
+    panel.ui.correctButton.setCollapsed(False)
+    assert panel.correction.editor.segmentationNode() is first
+    second = other_segmentation(panel)
+    assert panel.correction.editor.segmentationNode() is second
+    panel.parameters.segmentation = first
+    assert panel.correction.editor.segmentationNode() is first
+    slicer.mrmlScene.Clear(0)
+    process_events(lambda: True)
+    panel.logic.loadDemo()
+    wait(panel)
+    panel.ui.assessButton.click()
+    wait(panel)
+    assert panel.correction.editor.segmentationNode() is segmentation(panel) and panel.correction.entered
+
+
+def test_the_outline_from_before_is_that_of_the_chosen_segmentation_alone(panel):
+    first = segmentation(panel)
+    panel.ui.compareCheck.setChecked(True)
+    second = other_segmentation(panel)
+    visible = [existing_node(node, ORIGINAL).GetDisplayNode().GetVisibility() for node in (first, second)]
+    assert visible == [0, 1]
+
+
+def test_a_foreground_that_the_user_chose_stays(panel):
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetForegroundVolumeID() == existing_node(segmentation(panel), OVERLAY).GetID()
+    composite.SetForegroundVolumeID(panel.parameters.volume.GetID())
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    wait(panel)
+    assert composite.GetForegroundVolumeID() == panel.parameters.volume.GetID()
+
+
+def test_edits_are_followed_after_the_segmentation_inside_the_node_was_replaced(panel):
+    key, _ = select(panel, 6)
+    node = segmentation(panel)
+    another = slicer.vtkSegmentation()
+    another.DeepCopy(node.GetSegmentation())
+    node.SetAndObserveSegmentation(another)
+    wait(panel)
+    edit_slice(node, key, 6, lambda pixels: np.roll(pixels, 3, axis=0))
+    wait(panel)
+    assert 6 in results(panel).before[key]
+
+
+def test_the_results_go_with_a_segmentation_that_is_deleted(panel):
+    before = {i for i in node_ids(slicer.mrmlScene) if i.startswith("vtkMRMLTableNode")}
+    assert before
+    slicer.mrmlScene.RemoveNode(segmentation(panel))
+    wait(panel)
+    kinds = ("vtkMRMLTable", "vtkMRMLPlot", "vtkMRMLModel", "vtkMRMLSegmentationNode")
+    assert [i for i in node_ids(slicer.mrmlScene) if i.startswith(kinds)] == []
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1
+
+
+def test_a_reference_that_is_no_image_is_not_taken_for_one(panel):
+    node, volume = segmentation(panel), panel.parameters.volume
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    for kind in ("vtkMRMLMarkupsROINode", "vtkMRMLLabelMapVolumeNode"):
+        node.SetNodeReferenceID(role, slicer.mrmlScene.AddNewNodeByClass(kind).GetID())
+        assert panel.logic.defaultVolume(node) is None or panel.logic.defaultVolume(node) is volume
+    panel.parameters.volume = None
+    wait(panel)
+    assert slicer.errors == []

@@ -15,8 +15,9 @@ from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.scene.assessment import EstimatorCache, Request, iter_assess, remove_results
 from SegQualityQCLib.scene.navigation import go_to_slice
+from SegQualityQCLib.scene.originals import keep_original
 from SegQualityQCLib.scene.references import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
-from SegQualityQCLib.scene.tables import assessed_volume, read_reports, slice_positions
+from SegQualityQCLib.scene.tables import assessed_volume, position_along_normal, read_reports, slice_positions
 
 ESTIMATORS = EstimatorCache()
 
@@ -154,3 +155,42 @@ def test_a_view_lands_exactly_on_an_oblique_slice(loaded):
             normal = [view.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
             in_plane = centres[index] - centres[index - 1]
             assert abs(abs(np.dot(normal, in_plane)) - np.linalg.norm(in_plane)) < 1e-6
+
+
+def test_an_axial_view_stays_axial():
+    """Slicer's axial view is left-handed: turned over, its slider would run the other way."""
+    scene = new_scene()
+    volume = volume_node(scene, demo_images()[0])
+    view = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+    view.SetOrientationToAxial()
+    go_to_slice(view, volume, "k", 3)
+    assert view.GetOrientation() == "Axial"
+    assert view.GetSliceOffset() == pytest.approx(position_along_normal(volume, "k")[3], abs=0.01)
+    for axis, orientation in (("j", "Coronal"), ("i", "Sagittal")):
+        go_to_slice(view, volume, axis, 3)
+        assert view.GetOrientation() == orientation
+        assert view.GetSliceOffset() == pytest.approx(position_along_normal(volume, axis)[3], abs=0.01)
+
+
+def test_the_copy_from_before_shares_its_layers_as_the_segmentation_does(loaded):
+    _, _, segmentation = loaded
+    layers = segmentation.GetSegmentation().GetNumberOfLayers()
+    copy = keep_original(segmentation).GetSegmentation()
+    assert (copy.GetNumberOfLayers(), copy.GetNumberOfSegments()) == (
+        layers,
+        segmentation.GetSegmentation().GetNumberOfSegments(),
+    )
+
+
+def test_hidden_nodes_are_hidden_when_they_enter_the_scene(loaded):
+    scene, _, segmentation = loaded
+    hidden = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def added(caller, event, node):
+        hidden.append(node.GetHideFromEditors())
+
+    tag = scene.AddObserver(scene.NodeAddedEvent, added)
+    keep_original(segmentation)
+    scene.RemoveObserver(tag)
+    assert hidden[0] == 1

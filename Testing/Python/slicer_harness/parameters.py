@@ -35,6 +35,8 @@ def parameterNodeWrapper(cls):
             if name not in kinds:
                 raise AttributeError(name)
             if kinds[name].__name__.startswith("vtkMRML"):
+                if value is not None and not isinstance(value, kinds[name]):
+                    raise TypeError(f"{name} is no {kinds[name].__name__}: {value!r}")  # as the real one does
                 self.parameterNode.SetNodeReferenceID(name, value.GetID() if value is not None else None)
             else:
                 if not isinstance(value, kinds[name]):
