@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import InputError
+from .errors import InputError, OutsideImageError
 
 AXIS_NAMES = ("i", "j", "k")
 
 _GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
+_OTHER_SPACING = 0.02  # what headers round, they round less
 _MAX_ASPECT = 1e6
 _TINIEST_COSINE = 1e-12  # ITK's inverse of a direction matrix underflows to NaN on far smaller ones
 
@@ -63,7 +64,8 @@ class Case:
             image: 2-D or 3-D scalar image.
             segmentation: 2-D or 3-D label image; on another grid it is resampled by nearest neighbour.
             label: Label value of the segment; ``None`` when the labelmap holds one label.
-            axis: ``"i"``, ``"j"``, ``"k"`` or 0 to 2; ``None`` takes the axis of the largest spacing.
+            axis: ``"i"``, ``"j"``, ``"k"`` or 0 to 2; ``None`` takes the axis of the largest spacing, in a single slice
+                the one across it.
             segment: Name of the segment; ``None`` calls it ``label N``.
             image_name: Name of the image in messages and in the report.
             segmentation_name: Name of the segmentation in messages and in the report.
@@ -76,10 +78,11 @@ class Case:
         segmentation = checked_labelmap(segmentation, segmentation_name)
         if label is None:
             label = only_label(segmentation, segmentation_name)
-        mask = sitk.Equal(segmentation, label)
         if segment is None:
             segment = f"label {label}"
-        if not np.any(sitk.GetArrayViewFromImage(mask)):
+        kinds = np.iinfo(sitk.GetArrayViewFromImage(segmentation).dtype)
+        mask = sitk.Equal(segmentation, label if kinds.min <= label <= kinds.max else 0)
+        if not kinds.min <= label <= kinds.max or not np.any(sitk.GetArrayViewFromImage(mask)):
             raise InputError(
                 f"Label {label} has no pixel in {segmentation_name}: choose one of the labels that are drawn."
             )
@@ -127,8 +130,13 @@ class Case:
 
 
 def slice_axis(image: sitk.Image, axis: int | str | None = None) -> int:
-    """The slice axis: the one asked for, or that of the largest spacing (the last one among equals)."""
+    """The slice axis: the one asked for, or that across a single slice, or that of the largest spacing (the last one
+    among equals).
+    """
     if axis is None:
+        thin = [a for a in range(3) if image.GetSize()[a] == 1]
+        if len(thin) == 1:
+            return thin[0]
         spacing = image.GetSpacing()
         largest = max(spacing)
         # A header's rounding must not choose between equal axes.
@@ -255,9 +263,16 @@ def _onto_grid(
     if same_grid(mask, image):
         mask.CopyInformation(image)
         return mask, ()
+    if mask.GetSize() == image.GetSize() and not np.allclose(
+        sorted(mask.GetSpacing()), sorted(image.GetSpacing()), rtol=_OTHER_SPACING
+    ):
+        raise InputError(
+            f"The segmentation {segmentation_name} has as many voxels as the image {image_name}, but voxels of another "
+            "size: one of them lost its header; save it again with the geometry of the image."
+        )
     resampled = sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
     if not np.any(sitk.GetArrayViewFromImage(resampled)):
-        raise InputError(
+        raise OutsideImageError(
             f"The segment {segment} of {segmentation_name} does not overlap the image {image_name} in space: "
             "check that they belong together."
         )

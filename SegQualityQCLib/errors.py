@@ -9,6 +9,10 @@ class InputError(SegQualityError):
     """The image or the segmentation cannot be assessed as given."""
 
 
+class OutsideImageError(InputError):
+    """A segment and its image do not overlap in space."""
+
+
 class BundleError(SegQualityError):
     """A model bundle is missing, damaged, of an unknown schema, or unsafe."""
 

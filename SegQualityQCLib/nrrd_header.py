@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from .errors import InputError
@@ -44,3 +45,18 @@ def check_nrrd_header(path: Path) -> None:
             seen.add(name)
             if name in ("data file", "datafile") and value.strip().startswith(b"LIST"):
                 return  # file names follow
+
+
+def segment_names(path: Path) -> dict[int, str]:
+    """The names of the segments of a ``.seg.nrrd`` by their numbers, in UTF-8 as Slicer writes them.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    names: dict[int, str] = {}
+    with path.open("rb") as file:
+        while (line := file.readline(_LONGEST_HEADER)).strip(b"\r\n"):
+            found = re.match(rb"Segment(\d+)_Name:=(.*)", line.rstrip(b"\r\n"))
+            if found:
+                names[int(found[1])] = found[2].decode("utf-8", "replace").replace("\\n", "\n").strip()
+    return names

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from .case import Case, checked_image, checked_labelmap, labels_of
-from .errors import InputError
+from .dicom_series import check_series
+from .errors import InputError, OutsideImageError
 from .nifti_file import check_nifti_file, is_nifti
-from .nrrd_header import check_nrrd_header
+from .nrrd_header import check_nrrd_header, segment_names
 from .report import printable
 
 
@@ -48,6 +49,9 @@ def read_cases(
     axis: int | str | None = None,
 ) -> list[Case]:
     """Read an image and a segmentation and make one case a segment.
+
+    Where none was chosen, segments that are empty or wholly outside the image are left out; for the latter the others
+    carry the flag ``segment_left_out``.
 
     Args:
         image_path: Image file or DICOM folder.
@@ -84,7 +88,9 @@ def read_cases(
         chosen = [one for one in chosen if 0 <= one.layer < len(layers) and one.label in present[one.layer]]
     if not chosen:
         raise InputError(f"The segmentation {name} is empty: draw something, or choose another file.")
-    cases = []
+    cases: list[Case] = []
+    outside: list[OutsideImageError] = []
+    several = len(chosen) > 1
     while chosen:
         one = chosen.pop(0)
         if not 0 <= one.layer < len(layers):
@@ -92,8 +98,8 @@ def read_cases(
         labelmap = layers[one.layer]
         if not chosen:
             layers.clear()  # the last mask is cut out without keeping the labelmap of a large volume
-        cases.append(
-            Case.from_images(
+        try:
+            case = Case.from_images(
                 image,
                 labelmap,
                 label=one.label,
@@ -103,8 +109,15 @@ def read_cases(
                 segmentation_name=name,
                 terminology_code=one.code,
             )
-        )
-    return cases
+        except OutsideImageError as error:
+            if not several:
+                raise
+            outside.append(error)
+        else:
+            cases.append(case)
+    if not cases:
+        raise outside[0]
+    return [replace(case, flags=(*case.flags, "segment_left_out")) for case in cases] if outside else cases
 
 
 def _chosen(segments: list[_Segment], label: int | None, segment: str | None, name: str) -> list[_Segment]:
@@ -130,6 +143,7 @@ def _read_file(path: Path, role: str) -> sitk.Image:
         raise InputError(f"The {role} {path} is a folder: give a file.")
     if not path.is_file():
         raise InputError(f"The {role} {path} does not exist: check the path.")
+    _check_name(path, role)
     try:
         check_nrrd_header(path)
         with _quiet_itk():
@@ -139,8 +153,20 @@ def _read_file(path: Path, role: str) -> sitk.Image:
             else:
                 _check_spacing(path, role)
     except (RuntimeError, OSError, EOFError, zlib.error) as error:
+        if "orthonormal" in str(error):
+            raise InputError(
+                f"The axes of the {role} {path} are not at right angles: resample it to a grid whose axes are."
+            ) from error
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
     return image
+
+
+def _check_name(path: Path, role: str) -> None:
+    """ITK would end the process on a file name that is no text."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"The name of the {role} {str(path)!a} is no UTF-8 text: rename it.") from None
 
 
 def _check_spacing(path: Path, role: str) -> None:
@@ -154,6 +180,7 @@ def _check_spacing(path: Path, role: str) -> None:
 
 
 def _read_dicom_series(folder: Path) -> sitk.Image:
+    _check_name(folder, "folder")
     with _quiet_itk():
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
         if len(series) != 1:
@@ -161,6 +188,7 @@ def _read_dicom_series(folder: Path) -> sitk.Image:
             raise InputError(f"The folder {folder} holds {count} DICOM series: give a folder with exactly one.")
         files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
         try:
+            check_series(files, folder)
             return sitk.ReadImage(files)
         except RuntimeError as error:
             raise InputError(f"The DICOM series in {folder} cannot be read: a file is damaged.") from error
@@ -178,14 +206,15 @@ def _named_segments(path: Path) -> list[_Segment]:
         ) from error
     try:
         header = slicerio.read_segmentation(str(path), skip_voxels=True)
+        names = segment_names(path)  # slicerio leaves out the letters that are not ASCII
         return [
             _Segment(
-                printable(str(entry.get("name", entry["id"]))),
+                printable(names.get(n) or str(entry.get("name") or entry["id"])),
                 int(entry["labelValue"]),
                 int(entry.get("layer", 0)),
                 _code_of(entry),
             )
-            for entry in header["segments"]
+            for n, entry in enumerate(header["segments"])
         ]
     except Exception as error:  # slicerio and pynrrd raise many kinds for damaged headers
         raise InputError(f"The segments of {path.name} cannot be read: its header is damaged.") from error

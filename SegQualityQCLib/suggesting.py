@@ -37,9 +37,11 @@ def expected_gain(report: QualityReport, score: SliceScore, threshold: float) ->
 def chance_below(score: SliceScore, threshold: float) -> float:
     """Share in [0, 1] of a scored slice's interval that lies below the threshold."""
     assert score.dice is not None and score.low is not None and score.high is not None
+    if score.low >= threshold:
+        return 0.0
     if score.high <= threshold:
         return 1.0
-    return max(0.0, (threshold - score.low) / (score.high - score.low))
+    return (threshold - score.low) / (score.high - score.low)
 
 
 def suggested_order(report: QualityReport, threshold: float, reviewed: Collection[int] = ()) -> tuple[int, ...]:

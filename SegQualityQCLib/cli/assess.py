@@ -11,12 +11,20 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ..case import Case
+from ..errors import InputError
 from ..estimator import DEVICES, EstimatorChoice
 from ..reading import read_cases
 from ..report import QualityReport, reports_to_csv
 from ..writing import check_writable, write_text_atomically
 from .failing import UNDERCUT, one_sentence_on_bad_input
 from .report_table import print_report
+
+_NOTES = {
+    "cropped_to_image": "the segmentation reaches out of the image: what lies outside is not in these figures.",
+    "partly_scored": "not all drawn slices could be scored; the interval of the volume allows for any Dice of these.",
+    "segment_left_out": "other segments of this file lie wholly outside the image, and were left out.",
+    "gpu_memory": "the GPU ran out of memory: smaller batches or the CPU were used.",
+}
 
 Threshold = Annotated[float, typer.Option(min=0, max=1, help="Slices with a predicted Dice below this are called low.")]
 Model = Annotated[
@@ -43,7 +51,9 @@ def assess_command(
     threshold: Threshold = 0.7,
     fail_below: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(min=0, max=1, help="Exit with 3 if a volume's predicted Dice is below this or unknown."),
+        typer.Option(
+            min=0, max=1, help="Exit with 3 if a volume's predicted Dice is below this, or not all of it was scored."
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -52,6 +62,7 @@ def assess_command(
         for target in (json_file, csv_file):
             if target is not None:
                 check_writable(target)
+        _check_targets({"image": image, "segmentation": segmentation}, {"--json": json_file, "--csv": csv_file})
         cases = read_cases(image, segmentation, label=label, segment=segment, axis=axis)
         reports = assess_cases(cases, model, device, quiet=quiet)
         if json_file is not None:
@@ -61,8 +72,24 @@ def assess_command(
             write_text_atomically(csv_file, reports_to_csv(reports))
     if not quiet:
         print_reports(reports, threshold)
-    if fail_below is not None and any(r.volume.dice is None or r.volume.dice < fail_below for r in reports):
+    if fail_below is not None and any(_undercuts(report, fail_below) for report in reports):
         raise typer.Exit(UNDERCUT)
+
+
+def _check_targets(inputs: dict[str, Path], targets: dict[str, Path | None]) -> None:
+    """Nothing that was given is overwritten, and no result by another one."""
+    taken = {path.resolve(): name for name, path in inputs.items()}
+    for option, target in targets.items():
+        if target is None or (target.exists() and not target.is_file()):  # a device takes several
+            continue
+        other = taken.setdefault(target.resolve(), option)
+        if other != option:
+            raise InputError(f"The file {target} of {option} is that of the {other}: name another one.")
+
+
+def _undercuts(report: QualityReport, limit: float) -> bool:
+    """Whether a volume is predicted worse than the limit, or cannot be said to be better."""
+    return report.volume.dice is None or report.volume.dice < limit or "partly_scored" in report.flags
 
 
 def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bool) -> list[QualityReport]:
@@ -96,5 +123,6 @@ def print_reports(reports: list[QualityReport], threshold: float) -> None:
                 markup=False,
                 highlight=False,
             )
-        if "gpu_memory" in report.flags:
-            console.print("Note: the GPU ran out of memory: smaller batches or the CPU were used.", style="yellow")
+        for flag, note in _NOTES.items():
+            if flag in report.flags:
+                console.print(f"Note: {note}", style="yellow", markup=False, highlight=False)

@@ -41,8 +41,11 @@ def save_demo(folder: Path) -> None:
     """Write the demo heart as ``image.nii.gz`` and its candidate as ``segmentation.seg.nrrd`` into a folder.
 
     Raises:
-        InputError: The folder cannot be written to.
+        InputError: The folder cannot be written to, or holds files of these names already.
     """
+    for name in (IMAGE_FILE, SEGMENTATION_FILE):
+        if (folder / name).exists():
+            raise InputError(f"The file {folder / name} exists already: choose another folder.")
     image, labels = demo_images()
     # Slicer's own keys: they carry the name of the segment.
     fields = {"ID": SEGMENT_NAME, "Name": SEGMENT_NAME, "LabelValue": MYOCARDIUM, "Layer": 0, "Color": "0.8 0.6 0.4"}

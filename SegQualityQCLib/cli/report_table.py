@@ -72,8 +72,10 @@ def volume_line(report: QualityReport, threshold: float) -> str:
         score = f"predicted Dice {volume.dice:.2f}, 90 % interval {_interval_text(volume.low, volume.high)}"
     below = len(report.below(threshold))
     gaps = sum(1 for s in report.slices if s.status is Status.GAP)
-    drawn = sum(1 for s in report.slices if s.area_mm2 > 0)
-    parts = [f"Volume: {score}", f"{below} of {drawn} drawn slices below {threshold:g}"]
+    scored = sum(1 for s in report.slices if s.dice is not None)
+    unscored = sum(1 for s in report.slices if s.area_mm2 > 0 and s.dice is None)
+    parts = [f"Volume: {score}", f"{below} of {scored} scored slices below {threshold:g}"]
+    parts += [f"{unscored} drawn slice{'s' if unscored > 1 else ''} not scored"] if unscored else []
     parts += [f"{gaps} gap{'s' if gaps > 1 else ''}"] if gaps else []
     parts.append(f"model {report.model.name} {report.model.version}")
     return "; ".join(parts)

@@ -172,3 +172,27 @@ def test_a_window_holds_the_same_however_the_volume_is_stored_or_turned(order, f
     step = -1 if flips[stored.axis] else 1
     assert np.allclose(one.image, other.image[::step], atol=1e-4)
     assert (one.mask != other.mask[::step]).mean() < 1e-3  # a pixel that lies on an edge may fall to either side
+
+
+def test_a_single_slice_is_a_slice_whatever_its_spacing_is():
+    image, mask = image_of(gradient()[1], (1.5, 1.5)), image_of(square()[1], (1.5, 1.5))
+    case = Case.from_images(image, mask)
+    assert (case.axis, case.n_slices) == (2, 1)
+
+
+def test_a_segmentation_that_lost_its_voxel_size_is_refused():
+    image, mask = image_of(gradient(), (1.5, 1.5, 8.0)), image_of(square(), (1.0, 1.0, 1.0))
+    with pytest.raises(InputError, match="lost its header"):
+        Case.from_images(image, mask)
+
+
+def test_a_segmentation_stored_in_another_order_is_read_all_the_same():
+    image, mask = image_of(gradient((20, 20, 20)), (1, 1, 3)), image_of(square((20, 20, 20)), (1, 1, 3))
+    case = Case.from_images(image, sitk.PermuteAxes(mask, (2, 0, 1)))
+    assert (sitk.GetArrayFromImage(case.mask) == sitk.GetArrayFromImage(mask)).all()
+
+
+def test_a_label_beyond_the_pixel_type_is_not_there():
+    mask = image_of(44 * square())
+    with pytest.raises(InputError, match="Label 300 has no pixel"):
+        Case.from_images(image_of(gradient()), mask, label=300)

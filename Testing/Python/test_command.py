@@ -179,3 +179,36 @@ def test_the_core_can_be_imported_without_torch():
         "import SegQualityQCLib.estimator, SegQualityQCLib.demo, SegQualityQCLib.reading, SegQualityQCLib.calibration"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nothing_that_was_given_is_overwritten(files, tmp_path):
+    for name in ("image.nii.gz", "labels.nii.gz"):
+        shutil.copy(files / name, tmp_path)
+    inputs, before = (tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz"), (tmp_path / "labels.nii.gz").read_bytes()
+    onto_itself = segquality("assess", *inputs, "--label", 2, "--json", inputs[1])
+    assert (onto_itself.returncode, "is that of the segmentation" in onto_itself.stderr) == (2, True)
+    both = segquality("assess", *inputs, "--label", 2, "--json", tmp_path / "r", "--csv", tmp_path / "r")
+    assert (both.returncode, "is that of the --json" in both.stderr) == (2, True)
+    demo = segquality("demo", "--save", tmp_path)
+    assert (demo.returncode, "exists already" in demo.stderr) == (2, True)
+    assert inputs[1].read_bytes() == before and not (tmp_path / "r").exists()
+
+
+def test_what_could_not_be_scored_is_said_and_undercuts_every_limit(tmp_path):
+    image, labels = demo_images()
+    pixels = sitk.GetArrayFromImage(image)
+    pixels[3:7] = np.random.default_rng(0).normal(pixels.mean(), pixels.std(), pixels[3:7].shape)
+    noisy = sitk.GetImageFromArray(pixels)
+    noisy.CopyInformation(image)
+    inputs = written(tmp_path, "image.nii.gz", noisy), written(tmp_path, "labels.nii.gz", labels)
+    run = segquality("assess", *inputs, "--label", 2, "--fail-below", 0)
+    assert "drawn slices not scored" in run.stdout and "Note: not all drawn slices could be scored" in run.stdout
+    assert run.returncode == 3
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "cp932", "ascii"])
+def test_a_terminal_that_lacks_a_letter_stops_no_command(files, encoding):
+    environment = {**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}
+    command = [str(Path(sys.executable).with_name("segquality")), "assess", *map(str, files.iterdir()), "--label", "2"]
+    run = subprocess.run([*command, "--fail-below", "1"], capture_output=True, env=environment, check=False)
+    assert (run.returncode, run.stderr) == (3, b"")

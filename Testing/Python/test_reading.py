@@ -57,7 +57,7 @@ SEGMENTS = [
         "LabelValue": 2,
         "Layer": 0,
         "Tags": "TerminologyEntry:Segmentation category and type~SCT^123037004^Anatomical Structure"
-        "~SCT^73829009^Myocardium~^^~Anatomic codes~^^~^^|",
+        "~SCT^74281007^Myocardium~^^~Anatomic codes~^^~^^|",
     },
 ]
 
@@ -66,7 +66,7 @@ def test_a_seg_nrrd_keeps_its_names_and_codes(folder, tmp_path):
     write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), SEGMENTS)
     cases = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")
     assert [case.segment for case in cases] == ["right ventricle", "wall"]
-    assert [case.terminology_code for case in cases] == [None, "73829009"]
+    assert [case.terminology_code for case in cases] == [None, "74281007"]
     (case,) = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="wall")
     assert (sitk.GetArrayFromImage(case.mask) == (sitk.GetArrayFromImage(demo_reference()) == 2)).all()
 
@@ -136,6 +136,38 @@ def test_a_dicom_folder_is_read_as_one_volume(tmp_path):
     assert read.GetSize() == image.GetSize()
     assert np.allclose(read.GetSpacing(), image.GetSpacing()) and np.allclose(read.GetOrigin(), image.GetOrigin())
     assert (sitk.GetArrayFromImage(read) == sitk.GetArrayFromImage(image)).all()
+
+
+def slice_files(folder) -> list:
+    return sorted(folder.glob("*.dcm"))
+
+
+def moved(path, mm: float) -> None:
+    """Write a slice again, moved along the stack."""
+    image = sitk.ReadImage(str(path))
+    *in_plane, z = image.GetMetaData("0020|0032").split("\\")
+    image.SetMetaData("0020|0032", "\\".join([*in_plane, f"{float(z) + mm:g}"]))
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    writer.SetFileName(str(path))
+    writer.Execute(image)
+
+
+DAMAGED_SERIES = {
+    "without a slice": (lambda files: files[3].unlink(), "one is missing"),
+    "with a slice twice": (lambda files: moved(files[4], -10.0), "several images at one position"),
+    "with uneven steps": (lambda files: moved(files[4], 1.0), "unevenly spaced"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED_SERIES)
+def test_a_dicom_series_that_is_no_even_stack_is_refused(tmp_path, how):
+    damage, said = DAMAGED_SERIES[how]
+    write_dicom_series(tmp_path, "1")
+    files = slice_files(tmp_path)
+    damage(files)
+    with pytest.raises(InputError, match=said):
+        read_image(tmp_path)
 
 
 def test_a_folder_of_several_series_or_none_is_refused(tmp_path):
@@ -216,3 +248,52 @@ def test_a_spacing_of_0_or_below_is_refused_and_not_replaced(tmp_path):
 def test_a_folder_in_the_place_of_a_segmentation_is_called_a_folder(folder, tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         read_cases(folder / "image.nrrd", tmp_path)
+
+
+def test_names_that_are_not_ascii_are_kept(folder, tmp_path):
+    names = ["Ventrículo", "心肌", "右心房LV"]
+    segments = [{"ID": f"S{n}", "Name": name, "LabelValue": n, "Layer": 0} for n, name in enumerate(names, 1)]
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), segments)
+    assert [case.segment for case in read_cases(folder / "image.mha", tmp_path / "s.seg.nrrd")] == names
+    (case,) = read_cases(folder / "image.mha", tmp_path / "s.seg.nrrd", segment="心肌")
+    assert (sitk.GetArrayFromImage(case.mask) == (sitk.GetArrayFromImage(demo_reference()) == 2)).all()
+
+
+def test_a_segment_without_a_name_goes_by_its_identifier(folder, tmp_path):
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), [{"ID": "S2", "Name": "", "LabelValue": 2, "Layer": 0}])
+    assert [case.segment for case in read_cases(folder / "image.mha", tmp_path / "s.seg.nrrd")] == ["S2"]
+
+
+def test_a_segment_wholly_outside_the_image_does_not_stop_the_others(tmp_path):
+    image, reference = demo_images()[0], sitk.GetArrayFromImage(demo_reference())
+    columns = np.flatnonzero((reference == 1).any(axis=(0, 1)))
+    assert not (reference[..., : columns[0]] > 1).all()
+    first = int(columns[-1]) + 1  # the image begins beside the right ventricle
+    sitk.WriteImage(image[first:, :, :], str(tmp_path / "image.nii.gz"))
+    sitk.WriteImage(demo_reference(), str(tmp_path / "labels.nii.gz"))
+    cases = read_cases(tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz")
+    assert [case.segment for case in cases] == ["label 2", "label 3"]
+    assert all("segment_left_out" in case.flags for case in cases)
+    with pytest.raises(InputError, match="does not overlap"):
+        read_cases(tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz", label=1)
+
+
+def test_a_sheared_nifti_file_is_called_so(tmp_path):
+    image = sitk.GetImageFromArray(np.arange(1000, dtype=np.float32).reshape(10, 10, 10))
+    sitk.WriteImage(image, str(tmp_path / "image.nii"))
+    content = bytearray((tmp_path / "image.nii").read_bytes())
+    content[252:256] = struct.pack("<2h", 0, 1)  # no quaternion, a matrix
+    content[280:328] = struct.pack("<12f", 1, 0.3, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+    (tmp_path / "image.nii").write_bytes(content)
+    with pytest.raises(InputError, match="not at right angles"):
+        read_image(tmp_path / "image.nii")
+
+
+def test_a_file_name_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / b"caf\xe9.nii".decode("utf-8", "surrogateescape")
+    try:
+        path.write_bytes(b"something")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with pytest.raises(InputError, match="no UTF-8 text"):
+        read_image(path)

@@ -67,3 +67,8 @@ def test_correcting_in_the_suggested_order_raises_the_dice_of_real_cases_fastest
     curves = correction_curves(load_estimator(), held_out_volumes()[::3])
     assert curves["suggested"].mean() >= curves["lowest first"].mean() - 0.002
     assert curves["suggested"].mean() > curves["random"].mean() + 0.02
+
+
+def test_an_interval_without_a_width_is_on_one_side_of_the_threshold(report):
+    score = replace(report.slices[2], dice=0.9, low=0.9, high=0.9)
+    assert [chance_below(score, threshold) for threshold in (0.7, 0.95)] == [0.0, 1.0]
