@@ -237,7 +237,7 @@ def segments_target(folder: Path) -> Target:
     array = np.arange(64, dtype=np.int16).reshape(4, 4, 4)
     sitk.WriteImage(sitk.GetImageFromArray(array), str(image_path))
     labels = sitk.GetImageFromArray((array % 3).astype(np.uint8))
-    tags = "TerminologyEntry:Segmentation category and type~SCT^123037004^Structure~SCT^73829009^Wall~^^~A~^^~^^|"
+    tags = "TerminologyEntry:Segmentation category and type~SCT^123037004^Structure~SCT^74281007^Wall~^^~A~^^~^^|"
     for number, name in ((0, "cavity"), (1, "wall")):
         keys = {"ID": f"S{number}", "Name": name, "LabelValue": number + 1, "Layer": 0, "Extent": "0 3 0 3 0 3"}
         for key, value in (keys | {"Tags": tags}).items():
