@@ -221,6 +221,9 @@ class DirectEstimator(Estimator):
         if dice is None:
             return VolumeScore(None, None, None)
         low, high = interval(self.bundle.quality["calibration"]["volume"], dice)
+        rated = [(score.low, score.high) for score in scores if score.dice is not None or score.status is Status.GAP]
+        if len(rated) == 1 and rated[0][0] is not None and rated[0][1] is not None:
+            low, high = rated[0][0], rated[0][1]  # the volume is that slice
         known = scored_share(scores)  # slices without a score may be as bad or as good as any
         return VolumeScore(dice, known * low, known * high + 1 - known)
 

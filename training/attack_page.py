@@ -168,7 +168,7 @@ def _smallest_section(study: Study, figures: Figures) -> list[str]:
 
 
 def _strength_section(study: Study, figures: Figures) -> list[str]:
-    """More steps do not help, and the loss that the attack maximises goes up."""
+    """What more steps add, and that the loss that the attack maximises goes up."""
     rows = []
     for name, measured in figures.items():
         if "steps" not in measured:

@@ -11,14 +11,9 @@ from typing import Any
 import torch
 
 from .configuration import Structure, Study, Variant
+from .provenance import provenance_of
 from .reg_net import run_name
 
-LICENCE = "CC-BY-NC-SA-4.0"
-_LICENCE_TEXT = """The weights in this folder were trained on the ACDC data set (Bernard et al., IEEE TMI 37(11), 2018),
-which is licensed under CC BY-NC-SA 4.0. They are given under the same licence, Creative Commons
-Attribution-NonCommercial-ShareAlike 4.0 International (https://creativecommons.org/licenses/by-nc-sa/4.0/legalcode):
-for non-commercial research only.
-"""
 NO_INTERVAL = {"edges": [0.0, 1.0], "low": [-1.0], "high": [1.0]}
 
 
@@ -64,14 +59,15 @@ def write_bundle(
         else:
             shutil.copyfile(source, partial / file)
     code, meaning = structure.snomed
+    provenance = provenance_of(study.data)
     metadata = {
         "name": bundle_name(study, structure, kind),
         "version": version,
         "task": "Segmentation quality: Dice of each slice without a reference",
         "description": f"Predicts the Dice of a candidate segmentation of the {structure.name}, slice by slice.",
-        "authors": "The SegQualityQC developers",
-        "license": LICENCE,
-        "copyright": "The SegQualityQC developers",
+        "authors": provenance.authors,
+        "license": provenance.licence,
+        "copyright": provenance.authors,
         "network_data_format": {
             "inputs": {
                 "image": {
@@ -116,6 +112,6 @@ def write_bundle(
     text = json.dumps(metadata, indent=1, allow_nan=False) + "\n"
     (partial / "configs" / "metadata.json").write_text(text, encoding="utf-8")
     (partial / "docs" / "README.md").write_text(card, encoding="utf-8")
-    (partial / "LICENSE").write_text(_LICENCE_TEXT, encoding="utf-8")
+    (partial / "LICENSE").write_text(provenance.licence_text, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -115,6 +116,7 @@ def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "
     settings = study.candidate_nets
     stem = f"depth{depth}-filters{filters}"
     (study.folder / "candidates").mkdir(parents=True, exist_ok=True)
+    _forget_run_without_readouts(study, stem)
     fit(
         CandidateTraining(study, windows, depth, filters),
         DataLoader(TensorDataset(rows), settings.batch_size, shuffle=True),
@@ -125,6 +127,18 @@ def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "
         devices=devices,
         callbacks=(ReadOut(study, stem),),
     )
+
+
+def _forget_run_without_readouts(study: Study, stem: str) -> None:
+    """Begin anew where the checkpoint is past a read-out that is gone: Snakemake removes those of a failed rule."""
+    folder = study.folder / "candidates"
+    last = folder / stem / "last.ckpt"
+    if not last.is_file():
+        return
+    done = torch.load(last, map_location="cpu", weights_only=False)["epoch"] + 1
+    past = [epoch for epoch in study.candidate_nets.readouts if epoch <= done]
+    if not all(candidate_file(folder, stem, epoch).is_file() for epoch in past):
+        shutil.rmtree(folder / stem)
 
 
 if __name__ == "__main__":

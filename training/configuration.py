@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
@@ -182,7 +183,7 @@ class AttackStudy:
         eps: Of the one-step attacks; the paper's.
         pgd_eps: Of PGD; the defences are tried at the first, the transfer to other models at the last.
         pgd_steps: Steps of PGD.
-        long_slices: Slices that PGD also attacks with twice the steps, to show that more do not help.
+        long_slices: Slices that PGD also attacks with twice the steps, to show what more of them add.
         bisection_steps: Steps of each PGD in the search for the smallest eps.
         bisection_rounds: Halvings of that search, which begins at the largest ``eps``.
         smoothing: Standard deviation in pixels of the defence that blurs the image.
@@ -350,8 +351,24 @@ def _build(kind: type, content: Any, where: str) -> Any:
     unknown = set(content) - known
     if unknown:
         raise InputError(f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}.")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    hints = get_type_hints(kind)
+    values = {
+        key: _checked(tuple(value) if isinstance(value, list) else value, hints[key], f"{where}: {key}")
+        for key, value in content.items()
+    }
     try:
         return kind(**values)
     except TypeError as error:
         raise InputError(f"{where}: {error}.") from error
+
+
+def _checked(value: Any, hint: Any, where: str) -> Any:
+    """A number as its field wants it; YAML reads 1e-3, without a point, as text."""
+    if hint == tuple[float, ...]:
+        return tuple(_checked(entry, float, where) for entry in value) if isinstance(value, tuple) else value
+    if hint not in (int, float) or isinstance(value, hint):
+        return value
+    if hint is float and not isinstance(value, bool):
+        with suppress(TypeError, ValueError):
+            return float(value)
+    raise InputError(f"{where} must be {'a whole number' if hint is int else 'a number'}, not {value!r}.")

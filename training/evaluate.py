@@ -15,7 +15,7 @@ from SegQualityQCLib.estimator import load_estimator
 
 from .bundling import model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
-from .scoring import NET, Scores, balanced, kind_name, score_patients
+from .scoring import NET, REFERENCE, Scores, balanced, kind_name, score_patients
 
 _RESAMPLES = 1000
 
@@ -77,8 +77,12 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
         kind_name(kind): float(np.nanmean(np.abs(scores.predicted - scores.true)[scores.kind == kind]))
         for kind in np.unique(scores.kind).tolist()
     }
-    whole = scores.volume_share == 1
-    for part, chosen in (("volume", whole), ("volume_partly", ~whole)):
+    whole, by_net = scores.volume_share == 1, scores.volume_kind == NET
+    for part, chosen in (
+        ("volume", whole & by_net),
+        ("volume_partly", ~whole & by_net),
+        ("volume_reference", whole & (scores.volume_kind == REFERENCE)),
+    ):
         if chosen.any():
             figures[part] = _volume_figures(scores, chosen)
     figures["unfamiliar"] = float(scores.unfamiliar.mean())

@@ -8,8 +8,9 @@ from typing import Any
 
 from SegQualityQCLib.bundle import ModelBundle
 
-from .bundling import LICENCE, bundle_name, model_name, write_bundle
+from .bundling import bundle_name, model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
+from .provenance import provenance_of
 
 
 def export(
@@ -70,15 +71,16 @@ def model_card(
     if variant is not None:
         method += f" The network was {variant.says}."
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in summary(figures).items())
+    provenance = provenance_of(study.data)
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
     return f"""# {bundle_name(study, structure, kind)} {study.version}
 
 Predicts, slice by slice and without a reference, the Dice of a candidate segmentation of the {structure.name} in
-short-axis cardiac cine-MRI. {method}
+{provenance.images}. {method}
 
 ## Data
-ACDC 2017 (Bernard et al., IEEE TMI 37(11), 2018), end-diastole and end-systole; patients: {patients}, stratified by
-diagnosis. Candidates: U-nets of several sizes and ages, and reference masks made wrong in eleven ways. Window of
+{provenance.data}; patients: {patients}.
+Candidates: U-nets of several sizes and ages, and reference masks made wrong in eleven ways. Window of
 {study.window_size} x {study.window_size} pixels of {study.window_spacing_mm} mm, centred on the candidate.
 
 ## Figures on the test patients
@@ -89,12 +91,11 @@ Evenly sampled over ten bins of Dice. Source: `training.evaluate`, configuration
 {rows}
 
 ## Limits and intended use
-For research. Not a medical device. One hospital's scanners (1.5 T and 3 T, cine-MRI); other sequences, views and organs
-are not what it was trained on, and the check that calls them unfamiliar is not perfect. A predicted Dice is an
-estimate: read its interval. Trained on adults with five groups of diagnosis.
+For research. Not a medical device. {provenance.limits}
+A predicted Dice is an estimate: read its interval.
 
 ## Licence
-{LICENCE}: trained on CC BY-NC-SA data, for non-commercial research only.
+{provenance.licence}: see the file LICENSE.
 """
 
 

@@ -13,8 +13,11 @@ In the end the weights are mixed with those before: on clean images that gives b
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -73,6 +76,8 @@ class HardenedTraining(RegTraining):
         at = torch.clamp(image + eps * (2 * torch.rand_like(image) - 1), low, high)
         score = score_of_regression(self.network, mask)
         rec_net = self.frozen[0]
+        if rec_net is not None:
+            rec_net.to(self.device)
         self.network.eval()  # dropout would blur the gradient
         for _ in range(steps):
             slope, _ = gradient(
@@ -130,9 +135,11 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     module = HardenedTraining(study, windows, structure.label, pools, rec_net)
     module.hardening = settings
-    trained = torch.load(study.folder / run_name(kind, structure, seed) / TRAINED, weights_only=True)
+    base = study.folder / run_name(kind, structure, seed) / TRAINED
+    trained = torch.load(base, weights_only=True)
     module.network.load_state_dict(trained)
     folder = study.folder / run_name(kind, structure, seed, HARDENED)
+    _forget_run_of_other_weights(folder, hashlib.sha256(base.read_bytes()).hexdigest())
     sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 500)
     validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
     fit(
@@ -151,6 +158,15 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
     module.network.load_state_dict(mixed)
     finish(module, sample, validation, folder, epochs=settings.epochs, averaged=True)
     write_folded(module.network, folder)
+
+
+def _forget_run_of_other_weights(folder: Path, checksum: str) -> None:
+    """Begin anew where the weights before are no longer those that an earlier run began with."""
+    note = folder / "base.sha256"
+    if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == checksum):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(checksum, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from SegQualityQCLib.errors import InputError
 
@@ -29,9 +30,7 @@ def find_volumes(source: DataSource) -> list[Volume]:
     Raises:
         InputError: The folder is missing, or a patient lacks its reference; the message names the case.
     """
-    root = Path(os.environ.get(source.root, source.root)).expanduser()
-    if not root.is_dir():
-        raise InputError(f"The data folder {root} does not exist: set {source.root} or change data.root.")
+    root = data_root(source)
     layouts = {"acdc": _acdc, "nnunet": _nnunet}
     if source.layout not in layouts:
         raise InputError(f"The data layout {source.layout!r} is not known: use {' or '.join(layouts)}.")
@@ -44,6 +43,31 @@ def find_volumes(source: DataSource) -> list[Volume]:
         if not volume.reference.is_file():
             raise InputError(f"The case {volume.name} has no reference: {volume.reference} is missing.")
     return volumes
+
+
+def data_root(source: DataSource) -> Path:
+    """The folder of a data set.
+
+    Raises:
+        InputError: It does not exist.
+    """
+    root = Path(os.environ.get(source.root, source.root)).expanduser()
+    if not root.is_dir():
+        raise InputError(f"The data folder {root} does not exist: set {source.root} or change data.root.")
+    return root
+
+
+def nnunet_description(root: Path) -> dict[str, Any]:
+    """What nnU-Net's ``dataset.json`` says of a data set.
+
+    Raises:
+        InputError: It is missing, cannot be read or does not name the ``file_ending``.
+    """
+    try:
+        content = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+        return content | {"file_ending": str(content["file_ending"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"The data folder {root} has no usable dataset.json: {error}.") from error
 
 
 def _first_patients(volumes: list[Volume], count: int) -> list[Volume]:
@@ -88,10 +112,7 @@ def _acdc_group(patient: Path) -> str:
 
 def _nnunet(root: Path) -> list[Volume]:
     """nnU-Net's raw layout; the first channel is used, and each case counts as a patient of its own."""
-    try:
-        ending = json.loads((root / "dataset.json").read_text(encoding="utf-8"))["file_ending"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"The data folder {root} has no usable dataset.json: {error}.") from error
+    ending = nnunet_description(root)["file_ending"]
     volumes = []
     for reference in sorted((root / "labelsTr").glob(f"*{ending}")):
         name = reference.name.removesuffix(ending)

@@ -38,7 +38,10 @@ def prepare(study: Study) -> None:
 
 
 def _windows_of(study: Study, volume: Volume) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    image, labels = read_image(volume.image), checked_labelmap(read_image(volume.reference), volume.reference.name)
+    image, labels = read_image(volume.image), read_image(volume.reference)
+    if not sitk.GetArrayViewFromImage(labels).any():
+        raise InputError(f"The reference of case {volume.name} is empty: take the case out of the data set.")
+    labels = checked_labelmap(labels, volume.reference.name)
     if labels.GetSize() != image.GetSize() or not same_grid(labels, image):
         raise InputError(f"The reference of case {volume.name} lies on another grid than its image.")
     heart = Case.from_images(image, sitk.Cast(labels > 0, sitk.sitkUInt8), label=1, image_name=volume.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import lightning.pytorch as lightning
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -89,7 +88,7 @@ def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> Non
         devices=devices,
         averaging=study.rec_net.averaging,
     )
-    figures = {key: float(np.asarray(value)) for key, value in trainer.callback_metrics.items()}
+    (figures,) = trainer.validate(module, loaders["validation"], verbose=False)
     (folder / "figures.json").write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
     save_weights(module.network, folder / "rec_net.pt")
 

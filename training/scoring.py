@@ -23,11 +23,12 @@ from .perturbations import ALL_KINDS, read_perturbed
 from .windows import Windows
 
 NET = -1  # the kind of a candidate that a U-net drew; others are positions in ALL_KINDS
+REFERENCE, PERTURBED = -2, -3  # of whole volumes: the reference itself, and one whose slices are perturbed in many ways
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Predicted and true Dice of slices, and of volumes drawn by one U-net.
+    """Predicted and true Dice of slices, and of whole volumes.
 
     Attributes:
         patient: Number of each slice's patient, shape (n,).
@@ -38,6 +39,7 @@ class Scores:
         high: Upper end.
         unfamiliar: Whether the image was called unfamiliar.
         volume_patient, volume_predicted, volume_true, volume_low, volume_high: The same for whole volumes.
+        volume_kind: -1 for a U-net's, -2 for the reference itself, -3 for a perturbed one.
         volume_share: Share of the drawn area whose slices were scored.
     """
 
@@ -54,6 +56,7 @@ class Scores:
     volume_low: NDArray
     volume_high: NDArray
     volume_share: NDArray
+    volume_kind: NDArray
 
     def write(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
@@ -71,7 +74,7 @@ class Scores:
 def score_patients(
     study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str], *, variants: int = 6
 ) -> Scores:
-    """Score all U-net candidates and some perturbed masks of these patients."""
+    """Score all U-net candidates and some perturbed masks of these patients; as volumes, the references too."""
     windows = Windows.read(study.folder / "windows.npz")
     chosen = [v for v in find_volumes(study.data) if v.patient in patients]
     numbers = {name: number for number, name in enumerate(windows.volume_names)}
@@ -87,6 +90,8 @@ def score_patients(
     for volume in chosen:
         for variant in range(min(variants, len(masks))):
             candidates[volume.name].append((masks[variant, rows[volume.name]], kinds[variant, rows[volume.name]]))
+        drawn = windows.labels[rows[volume.name]] == structure.label
+        candidates[volume.name].append((drawn, np.full(len(drawn), REFERENCE)))
     slices: list[tuple] = []
     volumes: list[tuple] = []
     for volume in chosen:
@@ -96,7 +101,7 @@ def score_patients(
     if not slices:
         raise InputError(f"No candidate of the {structure.name} could be scored on these patients: train longer.")
     columns = [np.array(column) for column in zip(*slices, strict=True)]
-    return Scores(*columns, *np.array(volumes, float).reshape(-1, 6).T)
+    return Scores(*columns, *np.array(volumes, float).reshape(-1, 7).T)
 
 
 def _score_volume(
@@ -122,15 +127,15 @@ def _score_volume(
     mask = np.moveaxis(sitk.GetArrayViewFromImage(candidate).astype(bool), 2 - heart.axis, 0)
     nan = float("nan")
     for score, s, g, k in zip(report.slices, mask, reference, kind, strict=True):
-        if s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
+        if k != REFERENCE and s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
             true = 2 * (s & g).sum() / (s.sum() + g.sum())
             values = (score.dice, score.low, score.high)
             dice, low, high = (nan if v is None else v for v in values)
             slices.append((number, int(k), dice, true, low, high, score.status is Status.UNFAMILIAR))
-    if (kind == NET).all() and report.volume.dice is not None:
+    if report.volume.dice is not None:
         true = 2 * (mask & reference).sum() / (mask.sum() + reference.sum())
-        volume = report.volume
-        volumes.append((number, volume.dice, true, volume.low, volume.high, scored_share(report.slices)))
+        volume, whole = report.volume, int(kind[0]) if (kind == kind[0]).all() and kind[0] < 0 else PERTURBED
+        volumes.append((number, volume.dice, true, volume.low, volume.high, scored_share(report.slices), whole))
 
 
 def margin_grid(study: Study, heart: Case) -> sitk.Image:

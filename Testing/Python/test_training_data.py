@@ -13,6 +13,7 @@ from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
+from training.export import model_card
 from training.patients import find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
@@ -92,12 +93,43 @@ def test_bad_data_gets_a_sentence_that_names_the_case(repository, nnunet, tmp_pa
         prepare(study_of(repository, tmp_path, nnunet))
 
 
+def test_a_reference_in_which_nothing_is_drawn_is_named(repository, nnunet, tmp_path):
+    sitk.WriteImage(demo_reference() * 0, str(nnunet / "labelsTr" / "heart_2.nii.gz"))
+    with pytest.raises(InputError, match="case heart_2 is empty: take the case out"):
+        prepare(study_of(repository, tmp_path, nnunet))
+
+
+def test_the_card_of_a_model_says_whose_data_it_was_trained_on(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    split = {"train": ["heart_0"], "validation": ["heart_1"], "test": ["heart_2"]}
+    figures = {"nets": {key: [0.1, 0.05, 0.2] for key in ("mae", "r", "coverage", "width")}}
+    card = model_card(study, study.structures[0], "rec-reg", figures, split)
+    assert not any(word in card for word in ("ACDC", "cine", "diagnosis", "CC-BY"))
+    assert "a data set without a name" in card and "not stated" in card
+    dataset = json.loads((nnunet / "dataset.json").read_text(encoding="utf-8"))
+    dataset |= {"name": "Hearts", "description": "of volunteers", "licence": "CC0-1.0"}
+    (nnunet / "dataset.json").write_text(json.dumps(dataset), encoding="utf-8")
+    card = model_card(study, study.structures[0], "rec-reg", figures, split)
+    assert all(words in card for words in ("Hearts", "of volunteers", "CC0-1.0"))
+
+
+def test_numbers_without_a_point_are_numbers(repository, tmp_path):
+    text = (repository / "training" / "configs" / "acdc-smoke.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        text.replace("rec_net: {epochs: 1, learning_rate: 2.0e-3}", "rec_net: {epochs: 1, learning_rate: 2e-3}")
+    )
+    assert read_study(path).rec_net.learning_rate == 0.002
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
         ("rec_net:", "reck_net:", "reck_net"),
         ("epochs: 1,", "epochen: 1,", "epochen"),
         ("name: acdc-smoke", "name: [", "cannot be read"),
+        ("epochs: 1,", "epochs: one,", "epochs must be a whole number, not 'one'"),
+        ("learning_rate: 2.0e-3", "learning_rate: fast", "learning_rate must be a number, not 'fast'"),
     ],
 )
 def test_a_wrong_setting_is_named(repository, tmp_path, before, after, said):
