@@ -66,6 +66,21 @@ class Estimator(ABC):
         """
 
 
+def check_device(device: str) -> None:
+    """Check that a device can be used on this machine.
+
+    Raises:
+        InputError: It is unknown or absent.
+    """
+    if device not in DEVICES:
+        raise InputError(f"The device {device!r} is not known: use one of {', '.join(DEVICES)}.")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError("There is no CUDA device on this machine: use --device cpu.")
+
+
 def load_estimator(model: str | Path | ModelBundle | None = None, device: str = "auto") -> Estimator:
     """The estimator of a model.
 
@@ -81,10 +96,7 @@ def load_estimator(model: str | Path | ModelBundle | None = None, device: str = 
 
     from .network_estimators import DirectEstimator, RecRegEstimator
 
-    if device not in DEVICES:
-        raise InputError(f"The device {device!r} is not known: use one of {', '.join(DEVICES)}.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("There is no CUDA device on this machine: use --device cpu.")
+    check_device(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if model is None:

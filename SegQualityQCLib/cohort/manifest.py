@@ -146,9 +146,11 @@ def cases_in_folder(
 
 def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, each with its number in the file."""
-    first = text.splitlines()[0] if text.strip() else ""
+    first = next((line for line in text.splitlines() if line.strip()), "")
     # Spreadsheets of half the world separate by semicolons.
     separator = max(",;\t", key=first.count)
+    if re.fullmatch("sep=[,;\t]", first.strip(" \r\n")):  # Excel's own way to say so; the header follows
+        separator, text = first[4], text.replace(first, "", 1)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]

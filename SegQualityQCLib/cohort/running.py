@@ -19,6 +19,7 @@ from distributed.client import FutureCancelledError
 
 from ..bundle import ModelBundle, available_bundles, find_bundle
 from ..errors import BundleError, InputError, ReportError
+from ..estimator import check_device
 from .manifest import CohortCase
 from .page import write_page
 from .results import CaseResult, CohortFolder, request_of
@@ -87,10 +88,12 @@ def run_cohort(
         How it ended.
 
     Raises:
-        InputError: The folder holds results already, or the scheduler does not answer.
+        InputError: The folder holds results already, the device is absent, or the scheduler does not answer.
         BundleError: The model is missing or damaged.
         ReportError: Results cannot be written; those written so far stay.
     """
+    if scheduler is None:  # a scheduler's workers may have what this machine lacks
+        check_device(options.device)
     if options.model is not None:
         bundle = ModelBundle.load(find_bundle(options.model))
         if Path(options.model).is_dir():

@@ -100,6 +100,13 @@ def test_a_folder_in_which_nothing_is_found_is_said(tmp_path, images, segmentati
         find_cases(tmp_path, images, segmentations)
 
 
+@pytest.mark.parametrize("before", ["sep=;\n", "\n\n", "\ufeffsep=;\r\n"])
+def test_what_excel_puts_before_the_header_is_understood(tmp_path, before):
+    text = before + "case;image;segmentation\na;i.nii;s.nii\n"
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8", newline="")
+    assert [case.name for case in find_cases(tmp_path / "m.csv")] == ["a"]
+
+
 def test_versions_that_reviewers_saved_are_no_cases(tmp_path):
     touched(tmp_path, "imagesTs/p1_0000.nrrd", "imagesTs/p2_0000.nrrd", "labelsTs/p1.nrrd", "labelsTs/p2.nrrd")
     before = find_cases(tmp_path)

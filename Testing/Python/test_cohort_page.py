@@ -113,6 +113,12 @@ def test_cases_are_sorted_filtered_and_searched_without_an_error(browser, assess
     assert shown(browser) == ["poor"]
     browser.execute_script("document.getElementById('range').click()")
     assert len(shown(browser)) == 4
+    bar = browser.find_element("css selector", '.bar[data-low="0.2"]')
+    browser.execute_script("arguments[0].focus()", bar)
+    browser.switch_to.active_element.send_keys(" ")
+    assert shown(browser) == ["poor"] and bar.get_attribute("aria-pressed") == "true"
+    browser.switch_to.active_element.send_keys("\ue007")  # Enter
+    assert len(shown(browser)) == 4 and bar.get_attribute("aria-pressed") == "false"
     assert browser.get_log("browser") == []
 
 

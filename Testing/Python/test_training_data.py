@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import SimpleITK as sitk
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
+from training.candidate_nets import candidate_files, train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
 from training.export import model_card
@@ -170,3 +172,16 @@ def test_an_empty_bin_is_named():
         pool_of([[0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.95]]).draw(
             np.arange(9), 10, np.random.default_rng(0), every_bin=True
         )
+
+
+def test_a_training_whose_readouts_were_removed_begins_anew(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    nets = replace(study.candidate_nets, readouts=(1, 2))
+    study = replace(study, candidate_nets=nets, window_size=48, margin=8)
+    prepare(study)
+    train_candidate_net(study, 2, 8)
+    files = candidate_files(study)
+    before = [file.read_bytes() for file in files]
+    files[0].unlink()  # as Snakemake does where a rule failed later
+    train_candidate_net(study, 2, 8)
+    assert [file.read_bytes() for file in files] == before

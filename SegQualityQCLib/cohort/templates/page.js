@@ -45,7 +45,7 @@ function strip(data) {
 function large(data, n) {
   const side = geometry.large, score = data.scores[data.shown.indexOf(data.large[n])];
   const figure = document.createElement("figure");
-  const picture = svg("svg", { viewBox: `0 0 ${side} ${side}` });
+  const picture = svg("svg", { viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": score.words });
   picture.append(svg("title", {}, score.words));
   picture.append(svg("image", { href: "data:image/jpeg;base64," + data.large_jpeg, x: -n * side, width: data.large.length * side, height: side }));
   const path = data.outlines[data.shown.indexOf(data.large[n])];
@@ -126,15 +126,30 @@ function reorder() {
 function choose(bar) {
   const low = Number(bar.dataset.low), high = Number(bar.dataset.high);
   const again = chosenRange && chosenRange[0] === low;
-  for (const other of document.querySelectorAll(".bar.chosen")) other.classList.remove("chosen");
+  for (const other of document.querySelectorAll(".bar.chosen")) mark(other, false);
   chosenRange = again ? null : [low, high];
-  if (!again) bar.classList.add("chosen");
+  if (!again) mark(bar, true);
   range.hidden = !chosenRange;
   range.textContent = chosenRange ? `Dice ${low.toFixed(2)} to ${high.toFixed(2)} ✕` : "";
   refresh();
 }
 
-for (const bar of document.querySelectorAll(".histogram:first-child .bar")) bar.addEventListener("click", () => choose(bar));
+function mark(bar, chosen) {
+  bar.classList.toggle("chosen", chosen);
+  bar.setAttribute("aria-pressed", chosen);
+}
+
+for (const bar of document.querySelectorAll(".histogram:first-child .bar")) {
+  bar.setAttribute("role", "button");
+  bar.setAttribute("tabindex", 0);
+  mark(bar, false);
+  bar.addEventListener("click", () => choose(bar));
+  bar.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();  // a blank would scroll the page
+    choose(bar);
+  });
+}
 range.addEventListener("click", () => choose(document.querySelector(".bar.chosen")));
 search.addEventListener("input", refresh);
 filter.addEventListener("change", refresh);
