@@ -343,6 +343,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.setText(_("Cancelled: nothing was changed."))
             self._enableButtons()
             return
+        self._coloured = None  # what comes is to be seen
         off = parameters.deselected.split("\n")
         self.ui.statusLabel.setText(_("Loading the model..."))
         self.ui.progressBar.setValue(0)

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from .errors import InputError
 
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"  # Image Position (Patient), Image Orientation (Patient)
-_UNEVEN = 0.05  # of the step between slices; headers round
+_UNEVEN = 0.05  # of the step between slices
+_ROUNDED_MM = 0.15  # what positions in headers are rounded by
 _TURNED = 1e-3  # of a direction cosine
 
 
@@ -40,12 +41,13 @@ def check_series(files: Sequence[str], folder: Path) -> None:
             f"The DICOM series in {folder} holds several images at one position, such as the phases of a time series: "
             "give one image for each position."
         )
-    if np.abs(steps - usual).max() > _UNEVEN * usual:
+    uneven = max(_UNEVEN * usual, _ROUNDED_MM)
+    if np.abs(steps - usual).max() > uneven:
         raise InputError(
             f"The slices of the DICOM series in {folder} are {steps.min():.2f} to {steps.max():.2f} mm apart: one is "
             "missing, or they are unevenly spaced; give a whole and even stack."
         )
-    if np.linalg.norm(moves - steps[:, None] * normal, axis=1).max() > _UNEVEN * usual:
+    if np.linalg.norm(moves - steps[:, None] * normal, axis=1).max() > uneven:
         raise InputError(
             f"The slices of the DICOM series in {folder} are shifted against each other, as with a tilted gantry: "
             "resample the volume first."

@@ -47,8 +47,8 @@ def check_nrrd_header(path: Path) -> None:
                 return  # file names follow
 
 
-def segment_names(path: Path) -> dict[int, str]:
-    """The names of the segments of a ``.seg.nrrd`` by their numbers, in UTF-8 as Slicer writes them.
+def segment_names(path: Path) -> list[str]:
+    """The names of the segments of a ``.seg.nrrd`` in the order of their numbers, in UTF-8 as Slicer writes them.
 
     Raises:
         OSError: The file cannot be read.
@@ -56,7 +56,9 @@ def segment_names(path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     with path.open("rb") as file:
         while (line := file.readline(_LONGEST_HEADER)).strip(b"\r\n"):
-            found = re.match(rb"Segment(\d+)_Name:=(.*)", line.rstrip(b"\r\n"))
+            found = re.match(rb"Segment(\d+)_(\w+):=(.*)", line.rstrip(b"\r\n"))
             if found:
-                names[int(found[1])] = found[2].decode("utf-8", "replace").replace("\\n", "\n").strip()
-    return names
+                name = names.setdefault(int(found[1]), "")
+                is_name = found[2] == b"Name"
+                names[int(found[1])] = found[3].decode("utf-8", "replace").strip() if is_name else name
+    return [names[number] for number in sorted(names)]

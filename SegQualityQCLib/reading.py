@@ -209,12 +209,12 @@ def _named_segments(path: Path) -> list[_Segment]:
         names = segment_names(path)  # slicerio leaves out the letters that are not ASCII
         return [
             _Segment(
-                printable(names.get(n) or str(entry.get("name") or entry["id"])),
+                printable(name or str(entry.get("name") or entry["id"])),
                 int(entry["labelValue"]),
                 int(entry.get("layer", 0)),
                 _code_of(entry),
             )
-            for n, entry in enumerate(header["segments"])
+            for name, entry in zip(names, header["segments"], strict=True)
         ]
     except Exception as error:  # slicerio and pynrrd raise many kinds for damaged headers
         raise InputError(f"The segments of {path.name} cannot be read: its header is damaged.") from error

@@ -101,6 +101,7 @@ class Worklist:
         self.reviewer = reviewer
         self.session = uuid.uuid4().hex
         self._storage = storage
+        self._opened: dict[str, tuple] = {}  # how each case was when this session opened it
         self._folder = self.path.parent
         self._cohort = CohortFolder(self._folder) if self.path.name == FILE_NAME else None
 
@@ -214,6 +215,7 @@ class Worklist:
             raise WorklistError(f"{decision.value!r} is no decision: use {', '.join(d.value for d in DECISIONS)}.")
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
+            self._take_back(db, name)
             self._own(db, name)
             db.execute(
                 "UPDATE cases SET status = ?, decided = ?, comment = ?, session = NULL WHERE name = ?",
@@ -238,7 +240,9 @@ class Worklist:
         Raises:
             WorklistError: Nothing can be written.
         """
-        segmentation = self.case(name).segmentation
+        with self._storage.transaction() as db:
+            self._take_back(db, name)
+            segmentation = self._read(db, name).segmentation
         saved = publish_version(segmentation, write)  # it may take long: outside of the transaction
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
@@ -296,9 +300,16 @@ class Worklist:
             "UPDATE cases SET status = ?, session = ?, reviewer = ?, opened = ? WHERE name = ?",
             (ReviewStatus.IN_PROGRESS.value, self.session, self.reviewer, time.time(), row["name"]),
         )
+        self._opened[row["name"]] = _standing(self._row(db, row["name"]), "status_before", "reviewer_before")
         theirs = open_before and row["session"] != self.session
         self._note(db, row["name"], "taken over" if theirs else "opened", row["reviewer"] or "" if theirs else "")
         return self._read(db, row["name"])
+
+    def _take_back(self, db: sqlite3.Connection, name: str) -> None:
+        """Have a case again that was put back while this session was silent, if nobody decided on it since."""
+        row = self._row(db, name)
+        if row["session"] is None and _standing(row, "status", "reviewer") == self._opened.get(name):
+            self._claimed(db, row)
 
     def _restore_decisions(self, db: sqlite3.Connection) -> None:
         """Put decided cases back that a dead session had open again."""
@@ -390,3 +401,8 @@ class Worklist:
 
     def _absolute(self, path: str) -> Path:
         return Path(os.path.normpath(self._folder / path))
+
+
+def _standing(row: sqlite3.Row, status: str, reviewer: str) -> tuple:
+    """Where the review of a case stands or stood: status, reviewer, and when it was decided."""
+    return row[status], row[reviewer], row["decided"]

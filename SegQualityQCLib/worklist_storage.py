@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,7 @@ from .errors import WorklistError
 
 SCHEMA = 2
 PATIENCE_S = 10.0
+_TRIES, _PAUSE_S = 20, 0.1  # to copy it while others write
 
 _TABLES = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -115,6 +119,8 @@ class WorklistStorage:
             yield
         except sqlite3.Error as error:
             raise self._told(error) from error
+        except OSError as error:
+            raise WorklistError(f"The worklist {self.path} cannot be read: {error.strerror or error}.") from error
         except (TypeError, ValueError, OverflowError, LookupError) as error:  # other cells than the table has
             raise damaged(self.path) from error
 
@@ -163,19 +169,28 @@ class WorklistCopy(WorklistStorage):
             yield self._copy
 
     def _read(self) -> None:
-        # A log cannot be opened in a folder that nobody may write to; if none is there, the file says all.
-        ways = ["mode=ro", "mode=ro&immutable=1"]
-        if self.path.with_name(f"{self.path.name}-wal").exists():
-            ways = ways[:1]
-        for way in ways:
-            try:
-                address = f"{self.path.as_uri()}?{way}"
-                with contextlib.closing(sqlite3.connect(address, uri=True, timeout=self.patience_s)) as db:
-                    db.backup(self._copy)
-                return
-            except sqlite3.OperationalError:
-                if way == ways[-1]:
-                    raise
+        """Copy the file with what lies beside it, and let SQLite put the copy in order as it would the original."""
+        for _ in range(_TRIES):
+            with tempfile.TemporaryDirectory(prefix="segquality-") as folder:
+                before = self._parts()
+                for part in before:
+                    shutil.copyfile(part, Path(folder) / part.name)
+                if self._parts() == before:  # nobody wrote meanwhile
+                    with contextlib.closing(sqlite3.connect(Path(folder) / self.path.name)) as db:
+                        db.backup(self._copy)
+                    return
+            time.sleep(_PAUSE_S)
+        raise sqlite3.OperationalError("the worklist is busy")
+
+    def _parts(self) -> dict[Path, tuple[int, int]]:
+        """The file and its logs, as far as they are there, each with size and time."""
+        parts = {}
+        for ending in ("", "-wal", "-journal"):
+            part = self.path.with_name(self.path.name + ending)
+            with contextlib.suppress(FileNotFoundError):
+                fact = part.stat()
+                parts[part] = (fact.st_size, fact.st_mtime_ns)
+        return parts
 
 
 def damaged(path: Path) -> WorklistError:

@@ -52,6 +52,7 @@ def unfolded(network: nn.Module, inputs: Iterable[Tensor]) -> nn.Module:
 
     The scale and shift of each normalisation undo it, so that the copy computes the same until it is trained.
     """
+    result = with_batch_norm(copy.deepcopy(network))
     network = copy.deepcopy(network).eval()
     figures: dict[str, list[tuple[Tensor, Tensor]]] = defaultdict(list)
     for name, child in network.named_modules():
@@ -64,7 +65,6 @@ def unfolded(network: nn.Module, inputs: Iterable[Tensor]) -> nn.Module:
             child.register_forward_hook(keep)
     for batch in inputs:
         network(batch)
-    result = with_batch_norm(copy.deepcopy(network))
     for name, batches in figures.items():
         means, variances = (torch.stack(column) for column in zip(*batches, strict=True))
         mean, variance = means.mean(0), variances.mean(0) + means.var(0, correction=0)

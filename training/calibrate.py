@@ -68,7 +68,7 @@ def _slice_table(scores: Scores, seed: int) -> dict[str, list[float]]:
 def _volume_table(scores: Scores) -> dict[str, list[float]]:
     """Fitted on the volumes whose drawn slices are all scored; for the others the estimator widens the interval.
 
-    The references are among them: of U-nets' volumes alone none is so good that it would be predicted too low.
+    References and perturbed volumes are among them: of U-nets' none is so good that it would be predicted too low.
     """
     whole = scores.volume_share == 1
     if not whole.any():

@@ -13,6 +13,8 @@ import yaml
 
 from SegQualityQCLib.errors import InputError
 
+KINDS = ("rec-reg", "direct")
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -34,7 +36,7 @@ class Structure:
     snomed: tuple[str, str]
     aliases: tuple[str, ...] = ()
     warm_start: str | None = None
-    kinds: tuple[str, ...] = ("rec-reg", "direct")
+    kinds: tuple[str, ...] = KINDS
 
 
 @dataclass(frozen=True)
@@ -312,9 +314,11 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
     for key, kind in nested.items():
         if key in content:
             content[key] = _build(kind, content[key], f"{path}: {key}")
+    hardening = content.get("hardening", {})
+    if not isinstance(hardening, dict) or not set(hardening) <= set(KINDS):
+        raise InputError(f"{path}: hardening must hold settings for {' or '.join(KINDS)}, and nothing else.")
     content["hardening"] = {
-        kind: _build(Hardening, entry, f"{path}: hardening: {kind}")
-        for kind, entry in content.get("hardening", {}).items()
+        kind: _build(Hardening, entry, f"{path}: hardening: {kind}") for kind, entry in hardening.items()
     }
     content["structures"] = tuple(
         _build(Structure, entry, f"{path}: structures") for entry in content.get("structures", ())

@@ -15,7 +15,7 @@ from SegQualityQCLib.estimator import load_estimator
 
 from .bundling import model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
-from .scoring import NET, REFERENCE, Scores, balanced, kind_name, score_patients
+from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
 
 _RESAMPLES = 1000
 
@@ -82,6 +82,7 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
         ("volume", whole & by_net),
         ("volume_partly", ~whole & by_net),
         ("volume_reference", whole & (scores.volume_kind == REFERENCE)),
+        ("volume_perturbed", whole & (scores.volume_kind == PERTURBED)),
     ):
         if chosen.any():
             figures[part] = _volume_figures(scores, chosen)

@@ -22,11 +22,10 @@ from SegQualityQCLib.networks import PixelRegNet, RecNet, difference, reg_networ
 
 from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
-from .configuration import Structure, Study, Variant, stage_arguments
+from .configuration import KINDS, Structure, Study, Variant, stage_arguments
 from .fitting import fit, one_cycle, save_weights
 from .windows import Augmentation, Windows, crop
 
-KINDS = ("rec-reg", "direct")
 TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as they are used
 _NETS, _PERTURBED = 0, 1
 # Candidates centre the window, so that it lies off the structure where they are wrong; scanners vary more than ACDC's.

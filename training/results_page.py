@@ -19,9 +19,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from .bundling import model_name
-from .configuration import HARDENED, Structure, Study, Variant, stage_arguments
+from .configuration import HARDENED, KINDS, Structure, Study, Variant, stage_arguments
 from .demo_figures import figures_of
-from .reg_net import KINDS
 from .scoring import NET, Scores, balanced
 
 _METHOD = {"rec-reg": "difference image (REC-Net + REG-Net)", "direct": "image (after Robinson)"}

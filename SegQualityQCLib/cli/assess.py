@@ -26,6 +26,8 @@ _NOTES = {
     "gpu_memory": "the GPU ran out of memory: smaller batches or the CPU were used.",
 }
 
+_NOT_ALL = {"partly_scored", "segment_left_out"}
+
 Threshold = Annotated[float, typer.Option(min=0, max=1, help="Slices with a predicted Dice below this are called low.")]
 Model = Annotated[
     Optional[str],  # noqa: UP045 - Typer reads the annotation at run time, on Python 3.10 too
@@ -89,7 +91,7 @@ def _check_targets(inputs: dict[str, Path], targets: dict[str, Path | None]) -> 
 
 def _undercuts(report: QualityReport, limit: float) -> bool:
     """Whether a volume is predicted worse than the limit, or cannot be said to be better."""
-    return report.volume.dice is None or report.volume.dice < limit or "partly_scored" in report.flags
+    return report.volume.dice is None or report.volume.dice < limit or bool(_NOT_ALL & set(report.flags))
 
 
 def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bool) -> list[QualityReport]:

@@ -64,9 +64,17 @@ def remove_nodes(owner: Any, role: str, keep: set[str] | None = None) -> None:
 
 
 def result_nodes(owner: Any) -> list[Any]:
-    """All nodes that belong to a segmentation, with their display and storage nodes."""
+    """All nodes that belong to a segmentation and to no copy of it, with their display and storage nodes."""
+    others = owner.GetScene().GetNodesByClass(owner.GetClassName())
+    others.UnRegister(owner.GetScene())
+    segmentations = [others.GetItemAsObject(n) for n in range(others.GetNumberOfItems())]
+    shared = {node.GetID() for other in segmentations if other is not owner for node in _referenced(other)}
+    return [part for node in _referenced(owner) if node.GetID() not in shared for part in _with_parts(node)]
+
+
+def _referenced(owner: Any) -> list[Any]:
     nodes = [owner.GetNthNodeReference(role, n) for role in ROLES for n in range(owner.GetNumberOfNodeReferences(role))]
-    return [part for node in nodes if node is not None for part in _with_parts(node)]
+    return [node for node in nodes if node is not None]
 
 
 def remove_from_scene(scene: Any, nodes: list[Any]) -> None:

@@ -115,7 +115,7 @@ class CorrectionSection:
 
     def release(self) -> None:
         """Let go of the nodes, before the scene is closed."""
-        self._compared = None
+        self._compare(None)
         if self.editor is not None:
             self.leave()
             self.editor.setSegmentationNode(None)

@@ -103,11 +103,7 @@ class WorklistSection:
         saved = self._worklist.save(self._case.name, lambda path: save_segmentation(segmentation, path))
         self._saved_at = drawing_time(segmentation)
         self.show()
-        case = self._worklist.case(self._case.name)
-        text = _("Saved as {name}.").format(name=saved.name)
-        if case.saved != saved:
-            text += " " + _("The case is open at {reviewer}'s now.").format(reviewer=case.reviewer)
-        self._ui.statusLabel.setText(text)
+        self._say_saved(self._worklist.case(self._case.name), saved)
 
     def decide(self, decision: str, comment: str) -> None:
         """Close the open case with a decision on it; corrections are saved first."""
@@ -199,10 +195,23 @@ class WorklistSection:
         if self._case is not None:
             self.save()
             return
-        # Edited after it was decided: the decision holds for the new version.
+        # Edited after it was decided: the decision holds for the new version, unless somebody decided otherwise since.
+        now = worklist.case(case.name)
+        if (now.status, now.decided) != (case.status, case.decided):
+            saved = worklist.save(case.name, lambda path: save_segmentation(self._nodes[1], path))
+            self._say_saved(worklist.case(case.name), saved)
+            return
         self._case = worklist.open_case(case.name)
         decision = ReviewStatus.ACCEPTED if case.status is ReviewStatus.CORRECTED else case.status
         self.decide(decision.value, case.comment)
+
+    def _say_saved(self, case: WorklistCase, saved: Path) -> None:
+        text = _("Saved as {name}.").format(name=saved.name)
+        if case.saved != saved:
+            text += " " + _("It is not the version of the case {case}, which is {reviewer}'s now.").format(
+                case=case.name, reviewer=case.reviewer
+            )
+        self._ui.statusLabel.setText(text)
 
     def _put_back(self) -> None:
         if self._worklist is not None and self._case is not None:

@@ -206,6 +206,19 @@ def test_what_could_not_be_scored_is_said_and_undercuts_every_limit(tmp_path):
     assert run.returncode == 3
 
 
+def test_a_segment_outside_the_image_undercuts_every_limit(tmp_path):
+    image, labels = demo_images()
+    pixels = sitk.GetArrayFromImage(labels)
+    pixels = np.concatenate([pixels, np.full((1, *pixels.shape[1:]), 9, pixels.dtype)])
+    longer = sitk.GetImageFromArray(pixels)  # a slice more than the image has
+    longer.SetSpacing(labels.GetSpacing())
+    longer.SetOrigin(labels.GetOrigin())
+    longer.SetDirection(labels.GetDirection())
+    inputs = written(tmp_path, "image.nii.gz", image), written(tmp_path, "labels.nii.gz", longer)
+    run = segquality("assess", *inputs, "--fail-below", 0)
+    assert run.returncode == 3 and "Note: other segments of this file lie wholly outside" in run.stdout
+
+
 @pytest.mark.parametrize("encoding", ["cp1251", "cp932", "ascii"])
 def test_a_terminal_that_lacks_a_letter_stops_no_command(files, encoding):
     environment = {**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}

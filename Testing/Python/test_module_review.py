@@ -382,6 +382,22 @@ def test_the_outline_from_before_is_that_of_the_chosen_segmentation_alone(panel)
     assert visible == [0, 1]
 
 
+def test_the_outline_from_before_goes_with_a_segmentation_that_is_no_longer_chosen(panel):
+    first = segmentation(panel)
+    panel.ui.correctButton.setCollapsed(False)
+    panel.ui.compareCheck.setChecked(True)
+    _, panel.parameters.segmentation = panel.logic.loadDemo()
+    assert not existing_node(first, ORIGINAL).GetDisplayNode().GetVisibility()
+
+
+def test_assess_shows_the_colours_again(panel):
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    composite.SetForegroundVolumeID(None)
+    panel.ui.assessButton.click()
+    wait(panel)
+    assert composite.GetForegroundVolumeID() == existing_node(segmentation(panel), OVERLAY).GetID()
+
+
 def test_a_foreground_that_the_user_chose_stays(panel):
     composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
     assert composite.GetForegroundVolumeID() == existing_node(segmentation(panel), OVERLAY).GetID()

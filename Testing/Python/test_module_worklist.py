@@ -108,6 +108,21 @@ def test_edits_after_the_decision_are_asked_for_and_saved(panel, cohort):
     assert panel.worklist.case.name == "better"
 
 
+def test_edits_after_the_decision_do_not_undo_what_somebody_decided_since(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    panel.ui.acceptCaseButton.click()
+    node = panel.parameters.segmentation
+    edit_slice(node, node.GetSegmentation().GetNthSegmentID(0), 6, lambda pixels: pixels * 0)
+    other = Worklist.open(cohort / "results", "Dr B")
+    other.open_case("worse")
+    other.decide("worse", ReviewStatus.FLAGGED, "wrong patient")
+    slicer.answers = [True]
+    panel.ui.nextCaseButton.click()
+    case = other.case("worse")
+    assert (case.status, case.reviewer, case.comment) == (ReviewStatus.FLAGGED, "Dr B", "wrong patient")
+    assert (cohort / "worse.v2.seg.nrrd").is_file() and panel.worklist.case.name == "better"
+
+
 def test_a_case_that_was_taken_over_is_saved_and_left(panel, cohort):
     opened(panel, cohort / "results").ui.nextCaseButton.click()
     Worklist.open(cohort / "results", "Dr B").open_case("worse", take_over=True)

@@ -259,6 +259,19 @@ def test_names_that_are_not_ascii_are_kept(folder, tmp_path):
     assert (sitk.GetArrayFromImage(case.mask) == (sitk.GetArrayFromImage(demo_reference()) == 2)).all()
 
 
+@pytest.mark.parametrize("numbers", [(1, 2, 3), (0, 2, 11)])
+def test_names_belong_to_their_segments_however_these_are_numbered(folder, tmp_path, numbers):
+    image = demo_reference()
+    for label, number in enumerate(numbers, 1):
+        for key, value in {"ID": f"S{label}", "Name": f"name {label}", "LabelValue": label, "Layer": 0}.items():
+            image.SetMetaData(f"Segment{number}_{key}", str(value))
+    sitk.WriteImage(image, str(tmp_path / "s.seg.nrrd"))
+    reference = sitk.GetArrayFromImage(demo_reference())
+    for case in read_cases(folder / "image.mha", tmp_path / "s.seg.nrrd"):
+        label = int(case.segment.removeprefix("name "))
+        assert (sitk.GetArrayFromImage(case.mask) == (reference == label)).all()
+
+
 def test_a_segment_without_a_name_goes_by_its_identifier(folder, tmp_path):
     write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), [{"ID": "S2", "Name": "", "LabelValue": 2, "Layer": 0}])
     assert [case.segment for case in read_cases(folder / "image.mha", tmp_path / "s.seg.nrrd")] == ["S2"]

@@ -132,6 +132,7 @@ def test_numbers_without_a_point_are_numbers(repository, tmp_path):
         ("name: acdc-smoke", "name: [", "cannot be read"),
         ("epochs: 1,", "epochs: one,", "epochs must be a whole number, not 'one'"),
         ("learning_rate: 2.0e-3", "learning_rate: fast", "learning_rate must be a number, not 'fast'"),
+        ("  rec-reg: {epochs: 1", "  rec_reg: {epochs: 1", "hardening must hold settings for rec-reg or direct"),
     ],
 )
 def test_a_wrong_setting_is_named(repository, tmp_path, before, after, said):

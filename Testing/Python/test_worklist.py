@@ -242,9 +242,41 @@ def test_reading_makes_and_changes_no_file(tmp_path):
     worklist = Worklist.open(path, "Ada")
     worklist.next()
     worklist.decide("case 0", FLAGGED)
-    before = worklist.path.read_bytes()
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     assert Worklist.open(path, "", read_only=True).case("case 0").status is FLAGGED
-    assert worklist.path.read_bytes() == before
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_reading_waits_for_nobody_and_sees_what_was_written_last(tmp_path):
+    path = manifest(tmp_path, 1)
+    worklist = Worklist.open(path, "Ada")
+    other = sqlite3.connect(worklist.path, isolation_level=None)
+    worklist.next()
+    worklist.decide("case 0", FLAGGED)  # it lies in the write-ahead log as long as the other one has the file open
+    other.execute("BEGIN EXCLUSIVE")
+    assert Worklist.open(path, "", read_only=True).case("case 0").status is FLAGGED
+    other.execute("ROLLBACK")
+    other.close()
+
+
+def test_a_window_that_was_silent_has_its_decided_case_back_if_nobody_decided_since(tmp_path, monkeypatch):
+    path = manifest(tmp_path, 1)
+    (tmp_path / "auto").mkdir()
+    ada, bob = Worklist.open(path, "Ada"), Worklist.open(path, "Bob")
+    ada.next()
+    ada.decide("case 0", ACCEPTED)
+    ada.open_case("case 0")
+    with monkeypatch.context() as patched:
+        patched.setattr(worklist_sessions, "SILENCE_S", -1.0)
+        assert Worklist.open(path, "Cid").case("case 0").status is ACCEPTED
+    saved = ada.save("case 0", lambda path: path.write_text("more") and None)
+    assert ada.decide("case 0", CORRECTED).saved == saved
+    ada.open_case("case 0")
+    bob.open_case("case 0", take_over=True)
+    bob.decide("case 0", FLAGGED, "wrong patient")
+    with pytest.raises(WorklistError, match="not open in this window any more"):
+        ada.decide("case 0", ACCEPTED)
+    assert bob.case("case 0").comment == "wrong patient"
 
 
 def test_a_worklist_of_an_older_version_keeps_its_decisions(tmp_path):
