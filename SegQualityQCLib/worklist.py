@@ -226,6 +226,7 @@ class Worklist:
 
     def release(self, name: str) -> None:
         """Put back a case that this session has open, as it was before; one that was taken over stays the other's."""
+        self._opened.pop(name, None)
         with self._storage.transaction() as db:
             if self._is_own(self._row(db, name)):
                 db.execute(f"UPDATE cases SET {_AS_BEFORE} WHERE name = ?", (name,))

@@ -196,3 +196,18 @@ def test_a_label_beyond_the_pixel_type_is_not_there():
     mask = image_of(44 * square())
     with pytest.raises(InputError, match="Label 300 has no pixel"):
         Case.from_images(image_of(gradient()), mask, label=300)
+
+
+@given(first=st.tuples(*[st.integers(-8, 12)] * 3), size=st.tuples(*[st.integers(1, 9)] * 3), seed=st.integers(0, 99))
+def test_a_cropped_mask_is_put_where_resampling_would_put_it(first, size, seed):
+    image = image_of(gradient((6, 10, 11)), (1.2, 1.3, 5.0))
+    image.SetDirection(np.roll(np.eye(3), 1, axis=0).ravel().tolist())
+    image.SetOrigin((3, -7, 11))
+    drawn = np.random.default_rng(seed).integers(0, 2, size, dtype=np.uint8)
+    mask = image_of(drawn, image.GetSpacing())
+    mask.SetDirection(image.GetDirection())
+    mask.SetOrigin(image.TransformContinuousIndexToPhysicalPoint([float(n) for n in first]))
+    expected = sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    brought = Case(image, expected, 2).with_mask(mask)
+    assert (sitk.GetArrayFromImage(brought.mask) == sitk.GetArrayFromImage(expected)).all()
+    assert brought.mask.GetOrigin() == image.GetOrigin()
