@@ -198,7 +198,7 @@ class DirectEstimator(Estimator):
                 case.spacing_mm,
                 case.n_slices,
             ),
-            volume=self._volume_score(scores),
+            volume=volume_score(self.bundle.quality["calibration"]["volume"], scores),
             slices=tuple(scores),
             provenance=Provenance(
                 __version__,
@@ -215,17 +215,6 @@ class DirectEstimator(Estimator):
             ),
             flags=tuple(flags),
         )
-
-    def _volume_score(self, scores: list[SliceScore]) -> VolumeScore:
-        dice = volume_dice(scores)
-        if dice is None:
-            return VolumeScore(None, None, None)
-        low, high = interval(self.bundle.quality["calibration"]["volume"], dice)
-        rated = [(score.low, score.high) for score in scores if score.dice is not None or score.status is Status.GAP]
-        if len(rated) == 1 and rated[0][0] is not None and rated[0][1] is not None:
-            low, high = rated[0][0], rated[0][1]  # the volume is that slice
-        known = scored_share(scores)  # slices without a score may be as bad or as good as any
-        return VolumeScore(dice, known * low, known * high + 1 - known)
 
 
 class RecRegEstimator(DirectEstimator):
@@ -325,6 +314,23 @@ class _SliceScorer:
             if index == neighbour and end >= 0 and self.area[end] >= _GOES_ON_ABOVE * self.median_area > 0:
                 return ("check",)
         return ()
+
+
+def volume_score(table: dict[str, Any], scores: list[SliceScore]) -> VolumeScore:
+    """Predicted Dice of a volume, with its interval by the calibration table for volumes.
+
+    A volume of one slice has that slice's interval. Slices without a score may be as bad or as good as any.
+    """
+    dice = volume_dice(scores)
+    if dice is None:
+        return VolumeScore(None, None, None)
+    low, high = interval(table, dice)
+    rated = [(score.low, score.high) for score in scores if score.dice is not None or score.status is Status.GAP]
+    if len(rated) == 1 and rated[0][0] is not None and rated[0][1] is not None:
+        low, high = rated[0][0], rated[0][1]
+    known = scored_share(scores)
+    low, high = known * low, known * high + (1 - known)
+    return VolumeScore(dice, min(low, dice), min(max(high, dice), 1.0))  # products round
 
 
 def volume_dice(scores: Iterable[SliceScore]) -> float | None:

@@ -34,8 +34,9 @@ def write_results(study: Study, target: Path) -> None:
     lines = [
         f"# Results of the study {study.name}",
         "",
-        "Made by `python -m training.results_page`; do not edit. Every figure is measured on patients outside training",
-        "and validation, through the library's own estimator. Brackets: 95 % interval from resampling patients.",
+        "Made by `python -m training.results_page`; do not edit. All but the L1 of REC-Nets is measured on patients",
+        "outside training and validation, through the library's own estimator. Brackets: 95 % interval from resampling",
+        "patients.",
         "",
         *_goal_table(study, first, runs),
         *_model_table(study, runs),

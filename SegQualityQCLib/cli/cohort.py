@@ -54,7 +54,7 @@ def cohort_command(
             from ..cohort.running import run_cohort
         except ImportError as error:
             raise InputError(
-                f"A cohort needs the package {error.name}: pip install 'SegQualityQCLib[cohort]'."
+                f"A cohort needs the package {error.name}: pip install '.[cohort]' in a copy of the repository."
             ) from error
         from ..cohort.scoring import ScoringOptions
 

@@ -194,7 +194,12 @@ class CohortFolder:
         slices = io.StringIO()  # as text, which takes less memory than rows do
         slices_writer = _csv_writer(slices, SLICE_COLUMNS)
         extra = list(dict.fromkeys(name for case in self.cases() for name in case.extra))
-        for case, result in self.results():
+        for case in self.cases():
+            result = self.read(case.name)
+            if result is None:
+                if self.result_path(case.name).exists():
+                    errors.append([spreadsheet_safe(case.name), "Its result cannot be read: go on with --resume."])
+                continue
             if result.error is not None:
                 errors.append([spreadsheet_safe(case.name), spreadsheet_safe(result.error)])
             for report in result.reports:

@@ -66,6 +66,10 @@ def test_resuming_does_what_is_missing_or_failed_or_changed_and_nothing_else(fil
     redone = {name for name, time_ns in before.items() if store.result_path(name).stat().st_mtime_ns != time_ns}
     assert redone == {"changed", "late", cases[2].name}
     assert len(rows(out / "cases.csv")) == 5 and rows(out / "errors.csv") == []
+    store.result_path("late").write_text("{", encoding="utf-8")
+    store.write_tables(0.7)
+    assert [row["case"] for row in rows(out / "errors.csv")] == ["late"], "no case vanishes without a word"
+    run_cohort(cases, out, scheduler=address, resume=True)
     tables = {name: (out / name).read_bytes() for name in ("slices.csv", "cases.csv", "errors.csv")}
     run_cohort(cases, out, scheduler=address, resume=True)
     assert tables == {name: (out / name).read_bytes() for name in tables}, "running twice gives the same files"

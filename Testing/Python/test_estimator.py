@@ -14,6 +14,7 @@ from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.network_estimators import volume_score
 from SegQualityQCLib.report import SliceScore, Status
 
 MYOCARDIUM = 2
@@ -126,6 +127,28 @@ def test_an_empty_slice_between_drawn_ones_is_a_gap_and_lowers_the_volume(estima
     kept = [score for score in holed.slices if score.dice is not None]
     mean = sum(s.dice * s.area_mm2 for s in kept) / sum(s.area_mm2 for s in kept)
     assert holed.volume.dice < mean
+
+
+@pytest.mark.parametrize(
+    "table", [{"edges": [0, 1], "low": [0], "high": [0]}, {"edges": [0, 1], "low": [-2], "high": [2]}]
+)
+def test_the_interval_of_a_volume_holds_its_prediction_to_the_last_digit(table):
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        scores = [
+            SliceScore(n, Status.SCORED, dice, dice * 0.9, dice, area)
+            for n, (dice, area) in enumerate(zip(rng.random(4) * rng.random(), rng.random(4), strict=True))
+        ]
+        if rng.random() < 0.3:
+            scores[1] = SliceScore(1, Status.UNFAMILIAR, None, None, None, scores[1].area_mm2)
+        volume = volume_score(table, scores)
+        assert 0 <= volume.low <= volume.dice <= volume.high <= 1
+
+
+def test_a_volume_of_one_slice_has_the_interval_of_that_slice():
+    scores = [SliceScore(0, Status.EMPTY, None, None, None, 0.0), SliceScore(1, Status.SCORED, 0.5, 0.3, 0.6, 7.0)]
+    volume = volume_score({"edges": [0, 1], "low": [-0.01], "high": [0.01]}, scores)
+    assert (volume.low, volume.dice, volume.high) == (0.3, 0.5, 0.6)
 
 
 def test_an_empty_slice_beyond_a_large_end_slice_is_offered_for_a_check(estimator, case, report):
