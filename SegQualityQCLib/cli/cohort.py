@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ def cohort_command(
             ) from error
         from ..cohort.scoring import ScoringOptions
 
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
             with _shown_progress(quiet) as show:
                 end = run_cohort(
@@ -76,6 +78,11 @@ def cohort_command(
     if not quiet:
         failed = f", {end.failed} cannot be scored: see errors.csv" if end.failed else ""
         typer.echo(f"{end.done} of {end.total} cases done{failed}. Open {out / 'index.html'}")
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End as after Ctrl-C, with tables and page: schedulers of clusters ask so before they kill."""
+    raise KeyboardInterrupt
 
 
 @contextmanager

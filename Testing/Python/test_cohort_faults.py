@@ -238,3 +238,21 @@ def test_a_table_that_cannot_be_replaced_costs_neither_the_others_nor_the_page(f
     with pytest.raises(ReportError, match=r"cases\.csv cannot be written"):
         run_cohort(some_cases(files, 1), out, scheduler=cluster.scheduler_address)
     assert len(rows(out / "slices.csv")) > 0 and (out / "errors.csv").is_file() and (out / "index.html").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_end_leaves_tables_and_page_of_what_is_done(files, tmp_path, number):
+    manifest = write_manifest(some_cases(files, 60), tmp_path / "manifest.csv")
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        command(manifest, "--out", out, "--workers", 1), stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        while not list((out / "cases").glob("*.json")):
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == 130 and "go on with --resume" in said
+    assert 0 < len({row["case"] for row in rows(out / "cases.csv")}) < 60
+    assert (out / "index.html").is_file()
