@@ -223,6 +223,8 @@ def worklist_target(folder: Path) -> Target:
         for beside in folder.glob(f"{path.name}-*"):
             beside.unlink()
         path.write_bytes(content)
+        with contextlib.suppress(SegQualityError):
+            Worklist.open(path, "", read_only=True).cases()
         opened = Worklist.open(path, "Bob", patience_s=0.01)
         opened.cases()
         case = opened.next()
