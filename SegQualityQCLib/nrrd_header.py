@@ -53,12 +53,13 @@ def segment_names(path: Path) -> list[str]:
     Raises:
         OSError: The file cannot be read.
     """
+    numbers: set[int] = set()
     names: dict[int, str] = {}
     with path.open("rb") as file:
         while (line := file.readline(_LONGEST_HEADER)).strip(b"\r\n"):
             found = re.match(rb"Segment(\d+)_(\w+):=(.*)", line.rstrip(b"\r\n"))
             if found:
-                name = names.setdefault(int(found[1]), "")
-                is_name = found[2] == b"Name"
-                names[int(found[1])] = found[3].decode("utf-8", "replace").strip() if is_name else name
-    return [names[number] for number in sorted(names)]
+                numbers.add(int(found[1]))
+                if found[2] == b"Name":
+                    names[int(found[1])] = found[3].decode("utf-8", "replace").strip()
+    return [names.get(number, "") for number in sorted(numbers)]

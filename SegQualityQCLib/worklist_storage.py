@@ -21,7 +21,7 @@ from .errors import WorklistError
 
 SCHEMA = 2
 PATIENCE_S = 10.0
-_TRIES, _PAUSE_S = 20, 0.1  # to copy it while others write
+_PAUSE_S = 0.1  # between tries to copy it while others write
 
 _TABLES = """
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -170,7 +170,8 @@ class WorklistCopy(WorklistStorage):
 
     def _read(self) -> None:
         """Copy the file with what lies beside it, and let SQLite put the copy in order as it would the original."""
-        for _ in range(_TRIES):
+        deadline = time.monotonic() + self.patience_s
+        while True:
             with tempfile.TemporaryDirectory(prefix="segquality-") as folder:
                 before = self._parts()
                 for part in before:
@@ -179,8 +180,9 @@ class WorklistCopy(WorklistStorage):
                     with contextlib.closing(sqlite3.connect(Path(folder) / self.path.name)) as db:
                         db.backup(self._copy)
                     return
+            if time.monotonic() > deadline:
+                raise sqlite3.OperationalError("the worklist is busy")
             time.sleep(_PAUSE_S)
-        raise sqlite3.OperationalError("the worklist is busy")
 
     def _parts(self) -> dict[Path, tuple[int, int]]:
         """The file and its logs, as far as they are there, each with size and time."""

@@ -144,8 +144,8 @@ class CohortFolder:
             reason = str(error)[:120]
             raise InputError(f"The file cohort.json in {self.path} cannot be read: {reason}.") from error
 
-    def request_of(self, case: CohortCase, request: dict[str, Any]) -> dict[str, Any]:
-        """A request with the place of its files: two files may have the same size and time."""
+    def with_places(self, request: dict[str, Any], case: CohortCase) -> dict[str, Any]:
+        """A case's request with the places of its files: two files may have the same size and time."""
         return request | {"files": [self._portable(case.image), self._portable(case.segmentation)]}
 
     def result_path(self, case: str) -> Path:

@@ -188,7 +188,7 @@ def _score_all(
         scored = _outcome(future, case, options)
         future.release()
         submit_more()  # before the disk: the workers need not wait for it
-        result = replace(scored.result, request=store.request_of(case, scored.result.request))
+        result = replace(scored.result, request=store.with_places(scored.result.request, case))
         store.write(result, scored.pictures)
         failed += scored.result.error is not None
         now = time.monotonic()
@@ -222,7 +222,7 @@ def _is_done(
 ) -> bool:
     """Whether there is a good result for the same files, made by a model that is still the one."""
     result = store.read(case.name)
-    request = store.request_of(case, request_of(case, options.model))
+    request = store.with_places(request_of(case, options.model), case)
     if result is None or result.error is not None or result.request != request:
         return False
     known = models(case.model or options.model)
