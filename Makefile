@@ -10,8 +10,9 @@ export ACDC_ROOT
 demo: $(VENV)/.installed-demo
 	$(BIN)/segquality demo
 
+# Two processes, a file of tests to each at a time: most tests keep one core busy.
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest --cov=SegQualityQCLib --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=SegQualityQCLib --cov-report=term
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
