@@ -46,7 +46,8 @@ class Results:
     Attributes:
         reports: The reports as they are now.
         checksums: One number a slice that tells whether its mask is still the one that was scored.
-        before: Predicted Dice, by slice index, before the first edit since the assessment; ``None`` without one.
+        before: Predicted Dice, by slice index, before the first edit since the assessment; ``None`` where the slice
+            had none.
         reviews: What reviewers decided.
     """
 
@@ -75,8 +76,8 @@ class Results:
                 old, new = self.reports[key].slice(index), reports[key].slice(index)
                 # Nothing was drawn in a gap: that is a Dice of 0, and no guess.
                 first = before[key].setdefault(index, 0.0 if old.status is Status.GAP else old.dice)
-                same = first is not None and new.dice is not None and abs(new.dice - first) < 1e-6
-                if same or (new.status is Status.GAP and first == 0.0):  # undone
+                now = 0.0 if new.status is Status.GAP else new.dice
+                if now == first or (now is not None and first is not None and abs(now - first) < 1e-6):  # undone
                     del before[key][index]
                 review = reviews.of(key, index)
                 if review is not None and review.decision != "flagged":  # what was signed is no longer there
@@ -189,7 +190,10 @@ def read_results(segmentation_node: Any) -> Results:
         return Results(
             {str(key): QualityReport.from_dict(entry) for key, entry in reports.items()},
             {str(key): [int(value) for value in sums] for key, sums in checksums.items()},
-            {str(key): {int(index): float(dice) for index, dice in entries.items()} for key, entries in before.items()},
+            {
+                str(key): {int(index): None if dice is None else float(dice) for index, dice in entries.items()}
+                for key, entries in before.items()
+            },
             Reviews.from_dict(reviews) if reviews else Reviews(),
         )
     except (ValueError, TypeError, AttributeError) as error:

@@ -8,7 +8,7 @@ import slicer
 import vtk
 from PySide6 import QtGui, QtWidgets
 from slicer_harness.application import open_panel, process_events, start
-from slicer_harness.editing import edit_slice, slice_pixels
+from slicer_harness.editing import block, edit_slice, slice_pixels
 from slicer_harness.scenes import node_ids
 
 from SegQualityQCLib.scene.navigation import shown_slice
@@ -60,10 +60,6 @@ def shown(panel):
 
 def text(panel, row, column):
     return panel.ui.resultsTable.item(row, column).text()
-
-
-def shift_back(pixels):
-    return np.roll(pixels, -9, axis=1)
 
 
 def test_selecting_moves_no_view_but_go_and_double_click_do(panel):
@@ -183,6 +179,19 @@ def test_a_gap_that_is_filled_rises_from_nothing_and_stays_among_the_low_slices(
     assert score.dice > 0.7
     assert text(panel, panel.table.rows.index((key, 4)), 2) == f"0.00 to {score.dice:.2f}"
     assert panel.ui.reviewLabel.text() == before
+
+
+def test_a_slice_drawn_where_nothing_was_gets_a_score_and_loses_it_with_the_drawing(panel):
+    key, _ = select(panel, 9)
+    assert results(panel).reports[key].slice(9).status.value == "empty"
+    edit_slice(segmentation(panel), key, 9, block)
+    wait(panel)
+    score = results(panel).reports[key].slice(9)
+    assert text(panel, panel.table.rows.index((key, 9)), 2) == f"– to {score.dice:.2f}"
+    edit_slice(segmentation(panel), key, 9, lambda pixels: pixels * 0)
+    wait(panel)
+    assert results(panel).before[key] == {}
+    assert text(panel, panel.table.rows.index((key, 9)), 2) == "–"
 
 
 def test_following_edits_can_be_switched_off_and_catches_up_when_switched_on(panel):

@@ -6,7 +6,7 @@ import slicer
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from slicer_harness.editing import edit_slice, slice_pixels
+from slicer_harness.editing import block, edit_slice, slice_pixels
 from slicer_harness.scenes import new_scene, segmentation_node, volume_node
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -32,6 +32,7 @@ EDITS = {
     "shift": shifted,
     "half": lambda pixels: np.where(np.arange(pixels.shape[1]) < pixels.shape[1] // 2, pixels, 0),
     "nothing": lambda pixels: pixels,
+    "draw": block,
 }
 
 
@@ -80,14 +81,13 @@ class EditedScene(RuleBasedStateMachine):
         assert self._names() == before
 
     @precondition(drawn)
-    @rule(index=SLICES, edit=st.sampled_from(sorted(EDITS)))
+    @rule(index=st.integers(0, 9), edit=st.sampled_from(sorted(EDITS)))
     def edit(self, index, edit):
-        if slice_pixels(self.segmentation, self.key, index):
-            copy = slicer.vtkSegmentation()
-            copy.DeepCopy(self.segmentation.GetSegmentation())
-            self.undo.append(copy)
-            edit_slice(self.segmentation, self.key, index, EDITS[edit])
-            self.current = False
+        copy = slicer.vtkSegmentation()
+        copy.DeepCopy(self.segmentation.GetSegmentation())
+        self.undo.append(copy)
+        edit_slice(self.segmentation, self.key, index, EDITS[edit])
+        self.current = False
 
     @precondition(lambda self: self.has_segment() and self.undo)
     @rule()
