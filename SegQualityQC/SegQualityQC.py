@@ -546,14 +546,18 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         lines = []
         for report in reports.values():
             volume, low = report.volume, len(report.below(threshold))
-            gaps = sum(score.status.value == "gap" for score in report.slices)
             if volume.dice is None:
                 text = _("{segment}: no slice could be scored.")
             else:
                 text = _("{segment}: Dice {dice:.2f} ({from_:.2f} – {to:.2f}), {low} slices low, {gaps} missing.")
             lines.append(
                 text.format(
-                    segment=report.case.segment, dice=volume.dice, from_=volume.low, to=volume.high, low=low, gaps=gaps
+                    segment=report.case.segment,
+                    dice=volume.dice,
+                    from_=volume.low,
+                    to=volume.high,
+                    low=low,
+                    gaps=report.gaps,
                 )
             )
             if "model_unmatched" in report.flags:

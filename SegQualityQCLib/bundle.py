@@ -41,6 +41,14 @@ _MAX_SMOOTHING = 16  # pixels
 _MAX_PIXELS = 2**26  # of one slice in a network's widest level: window² times filters
 
 
+def snomed_code(scheme: str, code: str) -> str | None:
+    """The SNOMED-CT code of a terminology entry; ``None`` where the entry is of another scheme.
+
+    SRT, which older files have, numbers the same structures in another way.
+    """
+    return code if scheme in ("SCT", "SNOMED-CT") else None
+
+
 @dataclass(frozen=True)
 class Target:
     """The structure a model was trained on.

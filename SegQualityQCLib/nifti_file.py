@@ -63,10 +63,14 @@ def check_nifti_file(path: Path, role: str, image: sitk.Image) -> None:
             raise InputError(f"The {role} {path} holds NaN or infinite values: repair it or export it again.")
 
 
-def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+def _is_packed(path: Path) -> bool:
+    """By its first bytes, as ITK does: what its name says may be wrong."""
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else path.open("rb")
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    return gzip.open(path) if _is_packed(path) else path.open("rb")
 
 
 def _is_finite(file: BinaryIO | gzip.GzipFile, first: int, end: int, dtype: np.dtype) -> bool:
@@ -83,7 +87,7 @@ def _is_finite(file: BinaryIO | gzip.GzipFile, first: int, end: int, dtype: np.d
 
 def _is_cut_short(path: Path, end: int) -> bool:
     """Whether a file, unpacked, is shorter than ``end`` bytes."""
-    if not path.name.lower().endswith(".gz"):
+    if not _is_packed(path):
         return path.stat().st_size < end
     with path.open("rb") as file:
         file.seek(-4, io.SEEK_END)

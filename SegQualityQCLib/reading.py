@@ -10,6 +10,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from .bundle import snomed_code
 from .case import Case, checked_image, checked_labelmap, labels_of
 from .dicom_series import check_series
 from .errors import InputError, OutsideImageError
@@ -222,7 +223,7 @@ def _named_segments(path: Path) -> list[_Segment]:
 
 def _code_of(entry: dict) -> str | None:
     kind = entry.get("terminology", {}).get("type")
-    return str(kind[1]) if kind and len(kind) > 1 and kind[0] == "SCT" else None
+    return snomed_code(str(kind[0]), str(kind[1])) if kind and len(kind) > 1 else None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ReportError
-from .writing import write_text_atomically
 
 SCHEMA = 1
 
@@ -54,7 +53,7 @@ class SliceScore:
         low: Lower end of the 90 % interval; ``None`` unless scored.
         high: Upper end of the interval; ``None`` unless scored.
         area_mm2: Area of the mask in mm².
-        flags: Evidence in single words, for example ``check`` or ``several_pieces``.
+        flags: Evidence in single words, for example ``check`` (docs/schemas.md lists them).
     """
 
     index: int
@@ -64,6 +63,15 @@ class SliceScore:
     high: float | None
     area_mm2: float
     flags: tuple[str, ...] = ()
+
+    @property
+    def is_plainly_empty(self) -> bool:
+        """Whether nothing is drawn here and nothing says that something should be."""
+        return self.status is Status.EMPTY and not self.flags
+
+    def is_low(self, threshold: float) -> bool:
+        """Whether the slice is a gap, or its predicted Dice below the threshold."""
+        return self.status is Status.GAP or (self.dice is not None and self.dice < threshold)
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class QualityReport:
         volume: The score of the whole volume.
         slices: One score a slice, in ascending index.
         provenance: How it was made.
-        flags: What the user should know of the whole case, for example ``gaps`` or ``model_mismatch``.
+        flags: What the user should know of the whole case, for example ``gaps`` (docs/schemas.md lists them).
     """
 
     model: ModelIdentity
@@ -129,6 +137,16 @@ class QualityReport:
     def order(self) -> tuple[int, ...]:
         """All slice indices, worst first: gaps, masks out of the window, unfamiliar images, scored ones, empty ones."""
         return tuple(score.index for score in sorted(self.slices, key=urgency))
+
+    @property
+    def drawn(self) -> int:
+        """Number of slices on which something is drawn."""
+        return sum(score.area_mm2 > 0 for score in self.slices)
+
+    @property
+    def gaps(self) -> int:
+        """Number of slices on which nothing is drawn between drawn ones."""
+        return sum(score.status is Status.GAP for score in self.slices)
 
     def slice(self, index: int) -> SliceScore:
         """The score of the slice with this index."""
@@ -198,14 +216,6 @@ class QualityReport:
             raise ReportError(f"This is no JSON: {str(error)[:120]}.") from error
         return cls.from_dict(content)
 
-    def write_json(self, path: str | Path) -> None:
-        """Write the report as JSON; the file is whole or absent.
-
-        Raises:
-            ReportError: It cannot be written.
-        """
-        write_text_atomically(path, self.to_json())
-
     @classmethod
     def read_json(cls, path: str | Path) -> QualityReport:
         """Read a report from a JSON file.
@@ -218,14 +228,6 @@ class QualityReport:
         except (OSError, UnicodeDecodeError) as error:
             raise ReportError(f"The report {path} cannot be read: {error}.") from error
         return cls.from_json(text)
-
-    def write_csv(self, path: str | Path) -> None:
-        """Write one row a slice as CSV, after docs/schemas.md.
-
-        Raises:
-            ReportError: It cannot be written.
-        """
-        write_text_atomically(path, reports_to_csv([self]))
 
 
 def urgency(score: SliceScore) -> tuple[int, float, int]:
@@ -243,19 +245,25 @@ def reports_to_csv(reports: Iterable[QualityReport]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for report in reports:
-        for score in report.slices:
-            numbers = ["" if v is None else f"{v:.4f}" for v in (score.dice, score.low, score.high)]
-            writer.writerow(
-                [
-                    spreadsheet_safe(report.case.segment),
-                    score.index,
-                    score.status.value,
-                    *numbers,
-                    f"{score.area_mm2:.1f}",
-                    spreadsheet_safe(" ".join(score.flags)),
-                ]
-            )
+        writer.writerows(csv_rows(report))
     return text.getvalue()
+
+
+def csv_rows(report: QualityReport) -> list[list[str]]:
+    """The cells of :data:`CSV_COLUMNS` for each slice of a report."""
+    return [
+        [
+            *(spreadsheet_safe(report.case.segment), str(score.index), score.status.value),
+            *(four_digits(value) for value in (score.dice, score.low, score.high)),
+            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(score.flags))),
+        ]
+        for score in report.slices
+    ]
+
+
+def four_digits(value: float | None) -> str:
+    """A score in a cell of a table; empty where there is none."""
+    return "" if value is None else f"{value:.4f}"
 
 
 # A cell that starts so is a formula; so is what follows a semicolon, a tab or a line's end, where these part the cells.

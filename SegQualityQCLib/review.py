@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from .report import spreadsheet_safe
+from .report import four_digits, spreadsheet_safe
 from .worklist import DECISIONS, ReviewStatus, WorklistCase
 
 DECISION_COLUMNS = (
@@ -29,7 +29,7 @@ def decisions_csv(cases: Sequence[WorklistCase]) -> str:
             [
                 *(spreadsheet_safe(case.name), case.status.value, spreadsheet_safe(case.reviewer or "")),
                 *(_time(case.opened), _time(case.decided), minutes, spreadsheet_safe(case.comment)),
-                *("" if value is None else f"{value:.4f}" for value in (case.dice, case.low, case.high)),
+                *(four_digits(value) for value in (case.dice, case.low, case.high)),
                 "" if case.worst_slice is None else case.worst_slice,
                 spreadsheet_safe(case.saved.name) if case.saved is not None else "",
             ]

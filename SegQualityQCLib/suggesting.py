@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
-from .report import QualityReport, SliceScore, Status
+from .report import QualityReport, SliceScore, Status, urgency
 
 _DICE_OF_NO_IDEA = 0.5  # where the model gives no number, for the order alone
 
@@ -44,18 +42,10 @@ def chance_below(score: SliceScore, threshold: float) -> float:
     return (threshold - score.low) / (score.high - score.low)
 
 
-def suggested_order(report: QualityReport, threshold: float, reviewed: Collection[int] = ()) -> tuple[int, ...]:
-    """The slices that are worth a look, the largest expected gain first.
-
-    Args:
-        report: The report.
-        threshold: Dice below which a slice needs correcting.
-        reviewed: Indices of slices that were reviewed already, which are left out.
-
-    Returns:
-        Slice indices; slices whose whole interval lies above the threshold, and empty ones, are not among them.
+def suggestion_key(
+    report: QualityReport, score: SliceScore, threshold: float, *, reviewed: bool = False
+) -> tuple[float, tuple[int, float, int]]:
+    """Sorts slices, of one report or of several, as they are suggested: the largest expected gain first, then the
+    worst first. A slice that was reviewed already gains nothing.
     """
-    gains = {
-        score.index: expected_gain(report, score, threshold) for score in report.slices if score.index not in reviewed
-    }
-    return tuple(sorted((index for index, gain in gains.items() if gain > 0), key=lambda index: (-gains[index], index)))
+    return (0.0 if reviewed else -expected_gain(report, score, threshold), urgency(score))

@@ -6,7 +6,6 @@ two machines never get the same case from :meth:`Worklist.next` and never overwr
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 import uuid
@@ -18,6 +17,7 @@ from pathlib import Path
 from .cohort.manifest import CohortCase, read_manifest
 from .cohort.results import CaseResult, CohortFolder, urgency
 from .errors import WorklistError
+from .portable_paths import absolute, portable
 from .versions import publish_version, version_number
 from .worklist_sessions import dead_sessions, sign_of_life
 from .worklist_storage import PATIENCE_S, WorklistCopy, WorklistStorage, damaged
@@ -247,9 +247,8 @@ class Worklist:
         saved = publish_version(segmentation, write)  # it may take long: outside of the transaction
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
-            db.execute(
-                "UPDATE cases SET saved = ? WHERE name = ? AND session = ?", (self._portable(saved), name, self.session)
-            )
+            stored = portable(saved, self._folder)
+            db.execute("UPDATE cases SET saved = ? WHERE name = ? AND session = ?", (stored, name, self.session))
             self._note(db, name, "saved", saved.name)
         return saved
 
@@ -278,7 +277,7 @@ class Worklist:
             self._restore_decisions(db)
 
     def _facts(self, position: int, case: CohortCase, result: CaseResult | None) -> tuple:
-        known = (case.name, position, self._portable(case.image), self._portable(case.segmentation))
+        known = (case.name, position, portable(case.image, self._folder), portable(case.segmentation, self._folder))
         asked = (case.label, case.segment)
         if result is None:
             return (*known, *asked, 2, None, None, None, None, None, None)
@@ -373,8 +372,8 @@ class Worklist:
         result = self._cohort.result_path(row["name"]) if self._cohort is not None else None
         return WorklistCase(
             name=row["name"],
-            image=self._absolute(row["image"]),
-            segmentation=self._absolute(row["segmentation"]),
+            image=absolute(row["image"], self._folder),
+            segmentation=absolute(row["segmentation"], self._folder),
             label=row["label"],
             segment=row["segment"],
             dice=row["dice"],
@@ -389,19 +388,9 @@ class Worklist:
             opened=row["opened"],
             decided=row["decided"],
             comment=row["comment"],
-            saved=None if row["saved"] is None else self._absolute(row["saved"]),
-            latest=self._absolute(latest.get(row["segmentation"], row["segmentation"])),
+            saved=None if row["saved"] is None else absolute(row["saved"], self._folder),
+            latest=absolute(latest.get(row["segmentation"], row["segmentation"]), self._folder),
         )
-
-    def _portable(self, path: Path) -> str:
-        """A path relative to the worklist: two machines may mount the same drive elsewhere."""
-        try:
-            return Path(os.path.relpath(path, self._folder)).as_posix()
-        except ValueError:  # another drive of Windows
-            return str(path)
-
-    def _absolute(self, path: str) -> Path:
-        return Path(os.path.normpath(self._folder / path))
 
 
 def _standing(row: sqlite3.Row, status: str, reviewer: str) -> tuple:

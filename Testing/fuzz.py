@@ -33,7 +33,7 @@ from SegQualityQCLib.bundle import ModelBundle, find_bundle
 from SegQualityQCLib.calibration import interval
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, case_row, slice_rows
+from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, case_row
 from SegQualityQCLib.errors import SegQualityError
 from SegQualityQCLib.reading import read_cases
 from SegQualityQCLib.report import (
@@ -44,6 +44,7 @@ from SegQualityQCLib.report import (
     SliceScore,
     Status,
     VolumeScore,
+    csv_rows,
     reports_to_csv,
 )
 from SegQualityQCLib.worklist import Worklist
@@ -190,16 +191,15 @@ def result_target(folder: Path) -> Target:
         path.write_bytes(content)
         result = store.read("a")
         for report in result.reports if result is not None else ():
-            "".join(map(str, [*slice_rows("a", report), case_row("a", report, result.seconds, 0.7)])).encode()
+            "".join(map(str, [*csv_rows(report), case_row("a", report, result.seconds, 0.7)])).encode()
 
     return Target([path.read_bytes()], read)
 
 
 def pictures_target(folder: Path) -> Target:
     store = cohort_folder(folder / "pictures")
-    sound = [
-        {"grid": [4, 4], "spacing": [1.0, 1.0], "shown": [0, 1], "large": [0], "slices": {}, "outlines": ["m0 0z"]}
-    ]
+    jpegs = {"strip_jpeg": "/9j/", "large_jpeg": "/9j/"}
+    sound = [{"shown": [0, 1], "large": [0], "outlines": ["M0 0l4 0 0 4z", ""], **jpegs}]
     path = store.path / "pictures" / store.result_path("a").name
 
     def read(content: bytes) -> None:

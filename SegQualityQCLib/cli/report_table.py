@@ -30,7 +30,7 @@ def print_report(console: Console, report: QualityReport, threshold: float) -> N
     table.add_column("Remark")
     for index in report.order:
         score = report.slice(index)
-        if score.status is Status.EMPTY and not score.flags:
+        if score.is_plainly_empty:
             continue
         style = slice_style(score, threshold)
         dice = "-" if score.dice is None else f"{score.dice:.2f}"
@@ -71,7 +71,7 @@ def volume_line(report: QualityReport, threshold: float) -> str:
     else:
         score = f"predicted Dice {volume.dice:.2f}, 90 % interval {_interval_text(volume.low, volume.high)}"
     below = len(report.below(threshold))
-    gaps = sum(1 for s in report.slices if s.status is Status.GAP)
+    gaps = report.gaps
     scored = sum(1 for s in report.slices if s.dice is not None)
     unscored = sum(1 for s in report.slices if s.area_mm2 > 0 and s.dice is None)
     parts = [f"Volume: {score}", f"{below} of {scored} scored slices below {threshold:g}"]

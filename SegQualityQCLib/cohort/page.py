@@ -34,6 +34,7 @@ _STATUS_COLOURS = {
 _FLAG_WORDS = {
     "model_unmatched": "model not known to fit",
     "partly_scored": "partly scored",
+    "segment_left_out": "other segments left out",
     "cropped_to_image": "cropped to the image",
     "gaps": "gaps",
     "gpu_memory": "short of GPU memory",
@@ -136,7 +137,6 @@ def _card(
     report = result.reports[number]
     volume = report.volume
     worst = report.slice(report.order[0])
-    drawn = sum(score.area_mm2 > 0 for score in report.slices)
     pictures = pictures if _fits(pictures, report) else None
     shown = [report.slice(index) for index in (pictures or {}).get("shown", [])]
     return {
@@ -148,8 +148,8 @@ def _card(
         "worst": worst,
         "worst_words": _caption(worst),
         "below": len(report.below(threshold)),
-        "drawn": drawn,
-        "gaps": sum(score.status is Status.GAP for score in report.slices),
+        "drawn": report.drawn,
+        "gaps": report.gaps,
         "flags": [_FLAG_WORDS.get(flag, flag) for flag in report.flags],
         "files": f"{case.image.name} · {case.segmentation.name}",
         "extra": [(name, cell) for name, cell in case.extra.items() if cell],
@@ -193,5 +193,5 @@ def _caption(score: SliceScore) -> str:
 
 def _not_shown(report: QualityReport, shown: Sequence[SliceScore]) -> int:
     """How many slices that are not plainly empty the strip leaves out."""
-    worth = sum(score.status is not Status.EMPTY or bool(score.flags) for score in report.slices)
+    worth = sum(not score.is_plainly_empty for score in report.slices)
     return worth - len(shown) if shown else 0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..case import Case
-from ..report import QualityReport, Status
+from ..report import QualityReport
 from ..window import Window, resample_slices, slice_extents
 
 THUMBNAIL = 80  # pixels a side
@@ -63,7 +63,7 @@ def case_pictures(case: Case, report: QualityReport) -> dict[str, Any]:
 
 def shown_slices(report: QualityReport) -> list[int]:
     """The slices of the strip, ascending: those not plainly empty; of many, the worst and even steps of the rest."""
-    candidates = [score.index for score in report.slices if score.status is not Status.EMPTY or score.flags]
+    candidates = [score.index for score in report.slices if not score.is_plainly_empty]
     if len(candidates) <= MOST_THUMBNAILS:
         return candidates
     chosen = [index for index in report.order if index in set(candidates)][: MOST_THUMBNAILS // 2]

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -22,13 +21,14 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError, ReportError
-from ..report import QualityReport, Status, spreadsheet_safe
+from ..portable_paths import absolute, portable
+from ..report import CSV_COLUMNS, QualityReport, csv_rows, four_digits, spreadsheet_safe
 from ..writing import write_text_atomically
 from .manifest import CohortCase
 
 SCHEMA = 1
 
-SLICE_COLUMNS = ("case", "segment", "index", "status", "dice", "low", "high", "area_mm2", "flags")
+SLICE_COLUMNS = ("case", *CSV_COLUMNS)
 CASE_COLUMNS = (
     *("case", "segment", "dice", "low", "high", "worst_slice", "worst_dice", "below_threshold", "drawn_slices"),
     *("gaps", "flags", "model", "seconds"),
@@ -95,6 +95,14 @@ class CaseResult:
                 f"The result of a case is damaged: {type(error).__name__}: {str(error)[:120]}."
             ) from error
 
+    @classmethod
+    def read(cls, path: Path) -> CaseResult | None:
+        """The result in a file; ``None`` where there is none, or none that can be read."""
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError, ReportError):
+            return None
+
 
 class CohortFolder:
     """The folder of a cohort's results.
@@ -146,7 +154,7 @@ class CohortFolder:
 
     def with_places(self, request: dict[str, Any], case: CohortCase) -> dict[str, Any]:
         """A case's request with the places of its files: two files may have the same size and time."""
-        return request | {"files": [self._portable(case.image), self._portable(case.segmentation)]}
+        return request | {"files": [portable(case.image, self.path), portable(case.segmentation, self.path)]}
 
     def result_path(self, case: str) -> Path:
         """Where the result of a case is."""
@@ -164,10 +172,7 @@ class CohortFolder:
 
     def read(self, case: str) -> CaseResult | None:
         """The result of a case; ``None`` where there is none yet, or none that can be read."""
-        try:
-            return CaseResult.from_dict(json.loads(self.result_path(case).read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError, ReportError):
-            return None
+        return CaseResult.read(self.result_path(case))
 
     def pictures(self, case: str) -> list[dict[str, Any]]:
         """The pictures of a case; none where there are none."""
@@ -193,8 +198,9 @@ class CohortFolder:
         rows, errors = [], []
         slices = io.StringIO()  # as text, which takes less memory than rows do
         slices_writer = _csv_writer(slices, SLICE_COLUMNS)
-        extra = list(dict.fromkeys(name for case in self.cases() for name in case.extra))
-        for case in self.cases():
+        cases = self.cases()
+        extra = list(dict.fromkeys(name for case in cases for name in case.extra))
+        for case in cases:
             result = self.read(case.name)
             if result is None:
                 if self.result_path(case.name).exists():
@@ -203,7 +209,7 @@ class CohortFolder:
             if result.error is not None:
                 errors.append([spreadsheet_safe(case.name), spreadsheet_safe(result.error)])
             for report in result.reports:
-                slices_writer.writerows(slice_rows(case.name, report))
+                slices_writer.writerows([spreadsheet_safe(case.name), *row] for row in csv_rows(report))
                 row = case_row(case.name, report, result.seconds, threshold)
                 carried = [spreadsheet_safe(case.extra.get(name, "")) for name in extra]
                 rows.append((urgency(report), [*row, *carried]))
@@ -222,7 +228,7 @@ class CohortFolder:
         return self.path / "pictures" / f"{_file_name(case)}.json"
 
     def _described(self, case: CohortCase) -> dict[str, Any]:
-        paths = {"image": self._portable(case.image), "segmentation": self._portable(case.segmentation)}
+        paths = {"image": portable(case.image, self.path), "segmentation": portable(case.segmentation, self.path)}
         return asdict(case) | paths
 
     def _case(self, entry: dict[str, Any]) -> CohortCase:
@@ -233,17 +239,8 @@ class CohortFolder:
             raise TypeError("a case is not described in texts")
         if not case.name or not (case.label is None or type(case.label) is int):
             raise TypeError(f"the case {case.name[:40]!r} has no name or no whole label")
-        return replace(case, image=self._absolute(entry["image"]), segmentation=self._absolute(entry["segmentation"]))
-
-    def _portable(self, path: Path) -> str:
-        """A path relative to the folder: both can move together, or be mounted elsewhere on another machine."""
-        try:
-            return Path(os.path.relpath(path, self.path)).as_posix()
-        except ValueError:  # another drive of Windows
-            return str(path)
-
-    def _absolute(self, path: str) -> Path:
-        return Path(os.path.normpath(self.path / path))
+        image, segmentation = (absolute(entry[key], self.path) for key in ("image", "segmentation"))
+        return replace(case, image=image, segmentation=segmentation)
 
 
 def urgency(report: QualityReport) -> tuple[float, float]:
@@ -252,29 +249,15 @@ def urgency(report: QualityReport) -> tuple[float, float]:
     return (0, 0.0) if dice is None else (1, dice)
 
 
-def slice_rows(case: str, report: QualityReport) -> list[list[Any]]:
-    """The rows of ``slices.csv`` for a report."""
-    segment = spreadsheet_safe(report.case.segment)
-    return [
-        [
-            *(spreadsheet_safe(case), segment, score.index, score.status.value),
-            *(_four_digits(value) for value in (score.dice, score.low, score.high)),
-            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(score.flags))),
-        ]
-        for score in report.slices
-    ]
-
-
 def case_row(case: str, report: QualityReport, seconds: float, threshold: float) -> list[Any]:
     """The row of ``cases.csv`` for a report, without the manifest's further columns."""
     worst = report.slice(report.order[0])
     volume = report.volume
     return [
         *(spreadsheet_safe(case), spreadsheet_safe(report.case.segment)),
-        *(_four_digits(value) for value in (volume.dice, volume.low, volume.high)),
-        *(worst.index, _four_digits(worst.dice)),
-        *(len(report.below(threshold)), sum(1 for score in report.slices if score.area_mm2 > 0)),
-        *(sum(1 for score in report.slices if score.status is Status.GAP),),
+        *(four_digits(value) for value in (volume.dice, volume.low, volume.high)),
+        *(worst.index, four_digits(worst.dice)),
+        *(len(report.below(threshold)), report.drawn, report.gaps),
         *(spreadsheet_safe(" ".join(report.flags)), spreadsheet_safe(f"{report.model.name} {report.model.version}")),
         f"{seconds:.2f}",
     ]
@@ -319,10 +302,6 @@ def _file_name(case: str) -> str:
 def _own(name: str) -> str:
     """The name of a manifest's column, told apart from ours."""
     return f"manifest_{name}" if name in CASE_COLUMNS else name
-
-
-def _four_digits(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
 
 
 def _csv_writer(text: io.StringIO, columns: Sequence[str]) -> Any:

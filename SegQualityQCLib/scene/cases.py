@@ -12,6 +12,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from ..bundle import snomed_code
 from ..case import Case, checked_image, slice_axis
 from ..errors import InputError
 
@@ -126,7 +127,7 @@ def terminology_code(segment: Any) -> str | None:
         return None
     entries = str(tag).split("~")
     kind = entries[2].split("^") if len(entries) > 2 else []
-    return kind[1] if len(kind) > 1 and kind[0] in ("SCT", "SRT", "SNOMED-CT") else None
+    return snomed_code(kind[0], kind[1]) if len(kind) > 1 else None
 
 
 def segment_ids(segmentation_node: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..report import urgency
-from ..suggesting import expected_gain
+from ..suggesting import suggestion_key
 from .reviews import low_slices
 from .tables import Results
 
@@ -24,8 +24,7 @@ def ordered_slices(results: Results, order: str, threshold: float) -> list[tuple
     def suggested(row: tuple[str, int]) -> tuple[float, tuple[int, float, int]]:
         report = results.reports[row[0]]
         reviewed = results.reviews.of(*row) is not None
-        gain = 0.0 if reviewed else expected_gain(report, report.slice(row[1]), threshold)
-        return (-gain, worst(row))
+        return suggestion_key(report, report.slice(row[1]), threshold, reviewed=reviewed)
 
     rows = [(key, score.index) for key, report in results.reports.items() for score in report.slices]
     return sorted(rows, key=suggested if order == "suggested" else worst)

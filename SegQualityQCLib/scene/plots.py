@@ -7,7 +7,7 @@ from typing import Any
 
 import vtk
 
-from ..report import QualityReport, Status
+from ..report import QualityReport
 from .colours import colour_of
 from .references import CHART, KEY, SERIES, SERIES_TABLE, existing_node, node_for, remove_nodes
 
@@ -94,14 +94,7 @@ def slice_of_point(series_node: Any, row: int) -> tuple[str, int] | None:
 
 def _low_table(segmentation_node: Any, reports: Mapping[str, QualityReport], threshold: float) -> Any:
     """Marks along the axis, at the slices that are low or missing in any segment."""
-    slices = sorted(
-        {
-            score.index
-            for report in reports.values()
-            for score in report.slices
-            if score.status is Status.GAP or (score.dice is not None and score.dice < threshold)
-        }
-    )
+    slices = sorted({score.index for report in reports.values() for score in report.slices if score.is_low(threshold)})
     return _series_table(segmentation_node, _LOW, ("Slice", "Dice"), [(float(index), 0.0) for index in slices])
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import InputError, ReportError
-from ..report import QualityReport, Status
+from ..report import QualityReport
 
 DECISIONS = ("accepted", "corrected", "flagged")
 
@@ -120,11 +120,9 @@ def low_slices(report: QualityReport, before: Mapping[int, float | None], thresh
     return tuple(
         score.index
         for score in report.slices
-        if score.status is Status.GAP
-        or _is_below(score.dice, threshold)
-        or _is_below(before.get(score.index), threshold)
+        if score.is_low(threshold) or _was_below(before.get(score.index), threshold)
     )
 
 
-def _is_below(dice: float | None, threshold: float) -> bool:
+def _was_below(dice: float | None, threshold: float) -> bool:
     return dice is not None and dice < threshold

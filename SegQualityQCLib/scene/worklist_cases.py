@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import slicer
 
 from ..case import AXIS_NAMES
 from ..cohort.results import CaseResult
-from ..errors import InputError, ReportError
+from ..errors import InputError
 from ..reading import read_image
 from ..report import QualityReport
 from ..worklist import WorklistCase
@@ -110,11 +109,8 @@ def _show_stored_scores(
     volume_node: Any, segmentation_node: Any, case: WorklistCase, path: Path, threshold: float
 ) -> None:
     """Show the scores that a cohort's run stored; none if they cannot be read or are those of other files."""
-    try:
-        result = CaseResult.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ReportError):
-        return
-    if not result.is_of(case.image, case.latest):
+    result = CaseResult.read(path)
+    if result is None or not result.is_of(case.image, case.latest):
         return
     stored = result.reports
     segmentation = segmentation_node.GetSegmentation()

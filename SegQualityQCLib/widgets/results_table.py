@@ -10,7 +10,6 @@ from slicer.i18n import tr as _
 
 from ..report import SliceScore
 from ..scene.ordering import ordered_slices
-from ..scene.reviews import low_slices
 from ..scene.slice_marks import colour_of_score
 from ..scene.tables import Results
 
@@ -43,7 +42,7 @@ class ResultsTable:
             report = results.reports[key]
             score, before = report.slice(index), results.before.get(key, {})
             review = results.reviews.of(key, index)
-            low = index in low_slices(report, {}, threshold)
+            low = score.is_low(threshold)
             cells = (
                 report.case.segment,
                 str(index),

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from SegQualityQCLib.case import Case
 from SegQualityQCLib.estimator import Estimator, load_estimator
 from SegQualityQCLib.reading import read_image
-from SegQualityQCLib.suggesting import suggested_order
+from SegQualityQCLib.suggesting import suggestion_key
 from training.configuration import DataSource
 from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
@@ -69,9 +69,9 @@ def correction_curves(estimator: Estimator, volumes: list[Volume]) -> dict[str, 
         mask.CopyInformation(labels_image)
         report = estimator.assess(Case.from_images(read_image(volume.image), mask, label=1, segment="LV myocardium"))
         everywhere = list(report.order)
-        suggested = list(suggested_order(report, THRESHOLD))
+        suggested = sorted(report.slices, key=lambda score: suggestion_key(report, score, THRESHOLD))
         orders = {
-            "suggested": [*suggested, *(index for index in everywhere if index not in suggested)],
+            "suggested": [score.index for score in suggested],
             "lowest first": everywhere,
             "ideal": np.argsort([-(c ^ r).sum() for c, r in zip(candidate, reference, strict=True)]).tolist(),
         }

@@ -198,6 +198,16 @@ def test_the_page_is_the_same_twice(assessed, tmp_path):
     assert HOSTILE.encode() not in before
 
 
+def test_every_documented_flag_of_a_case_is_said_in_words(assessed, repository, tmp_path):
+    content, _ = assessed
+    text = (repository / "docs" / "schemas.md").read_text(encoding="utf-8")
+    table = text.split("| flag of a case |")[1].split("\n\n")[0]
+    flags = [row.split("`")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert "segment_left_out" in flags
+    page = cohort(tmp_path, (content | {"flags": flags}, {}), {"flagged": 0.5}).read_text(encoding="utf-8")
+    assert [flag for flag in flags if "_" in flag and flag in page] == []
+
+
 def test_of_many_slices_the_worst_ones_are_shown_and_all_parts_of_the_volume(assessed):
     content, _ = assessed
     scored = next(entry for entry in content["slices"] if entry["status"] == Status.SCORED.value)

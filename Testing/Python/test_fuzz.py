@@ -26,6 +26,12 @@ def test_sound_files_are_read_and_damaged_ones_refused_with_a_sentence(name, tmp
     assert places == 0, capsys.readouterr().out
 
 
+def test_the_sound_pictures_reach_the_page(tmp_path):
+    target = fuzz.TARGETS["pictures"](tmp_path)
+    target.read(target.sound[0])
+    assert "M0 0l4 0 0 4z" in (tmp_path / "pictures" / "index.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", KEPT, ids=[f"{path.parent.name}-{path.name}" for path in KEPT])
 def test_what_was_once_found_is_read_or_refused(path, tmp_path):
     target = fuzz.TARGETS[path.parent.name](tmp_path)

@@ -71,6 +71,12 @@ def test_a_seg_nrrd_keeps_its_names_and_codes(folder, tmp_path):
     assert (sitk.GetArrayFromImage(case.mask) == (sitk.GetArrayFromImage(demo_reference()) == 2)).all()
 
 
+def test_a_code_of_another_scheme_is_not_taken_for_a_snomed_code(folder, tmp_path):
+    segments = [SEGMENTS[0], SEGMENTS[1] | {"Tags": SEGMENTS[1]["Tags"].replace("SCT^74281007", "SRT^T-32600")}]
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), segments)
+    assert [case.terminology_code for case in read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")] == [None] * 2
+
+
 def test_overlapping_segments_are_read_from_their_layers(folder, tmp_path):
     reference = demo_reference()
     heart = sitk.Cast(reference > 0, sitk.sitkUInt8)
@@ -211,7 +217,9 @@ def test_a_nifti_file_that_was_cut_short_is_refused_and_an_odd_but_whole_one_is_
         with pytest.raises(InputError, match="last part is missing"):
             read_image(tmp_path / name)
     parts = gzip.compress(content[:5000]) + gzip.compress(content[5000:])
-    for name, data in {"parts.nii.gz": parts, "more.nii.gz": gzip.compress(content + b"..."), "w.nii": content}.items():
+    more = gzip.compress(content + b"...")
+    whole = {"parts.nii.gz": parts, "more.nii.gz": more, "w.nii": content, "not_packed.nii.gz": content}
+    for name, data in whole.items():
         (tmp_path / name).write_bytes(data)
         assert (sitk.GetArrayFromImage(read_image(tmp_path / name)) == sitk.GetArrayViewFromImage(image)).all()
 

@@ -70,15 +70,16 @@ def test_a_parent_transform_counts(both):
     assert (array(case.mask) == (expected if both else np.roll(expected, -2, axis=2))).all()
 
 
-def test_the_code_of_a_segment_is_read_from_its_terminology():
+def test_the_snomed_code_of_a_segment_is_read_from_its_terminology():
     image, labels = demo_images()
     scene = new_scene()
     volume = volume_node(scene, image)
     segmentation = segmentation_node(scene, labels, volume)
     key = segment_ids(segmentation)[0]
-    entry = "Category~SCT^123037004^Anatomical Structure~SCT^87878005^Left ventricle~^^~Anatomic~^^~^^"
-    segmentation.GetSegmentation().GetSegment(key).SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), entry)
-    assert case_of(volume, segmentation, key).terminology_code == "87878005"
+    for kind, code in (("SCT^87878005", "87878005"), ("SRT^T-32600", None)):
+        entry = f"Category~SCT^123037004^Anatomical Structure~{kind}^Left ventricle~^^~Anatomic~^^~^^"
+        segmentation.GetSegmentation().GetSegment(key).SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), entry)
+        assert case_of(volume, segmentation, key).terminology_code == code
 
 
 def test_what_cannot_be_assessed_is_said_in_a_sentence():

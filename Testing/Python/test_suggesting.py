@@ -10,7 +10,7 @@ from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.report import SliceScore, Status
-from SegQualityQCLib.suggesting import chance_below, expected_gain, suggested_order
+from SegQualityQCLib.suggesting import chance_below, expected_gain, suggestion_key
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 
@@ -25,22 +25,29 @@ def with_slices(report, *scores):
     return replace(report, slices=scores)
 
 
+def suggested(report, reviewed=()):
+    ordered = sorted(report.slices, key=lambda s: suggestion_key(report, s, 0.7, reviewed=s.index in reviewed))
+    return [score.index for score in ordered]
+
+
 def test_a_slice_whose_interval_lies_above_the_threshold_is_not_suggested(report):
     good = SliceScore(0, Status.SCORED, 0.9, 0.8, 0.95, 1000.0)
-    assert suggested_order(with_slices(report, good), 0.7) == ()
+    poor = SliceScore(1, Status.SCORED, 0.65, 0.5, 0.8, 10.0)
+    assert expected_gain(report, good, 0.7) == 0
+    assert suggested(with_slices(report, good, poor)) == [1, 0]
 
 
 def test_of_two_equally_bad_slices_the_larger_comes_first(report):
     small = SliceScore(0, Status.SCORED, 0.4, 0.2, 0.6, 200.0)
     large = SliceScore(1, Status.SCORED, 0.4, 0.2, 0.6, 900.0)
-    assert suggested_order(with_slices(report, small, large), 0.7) == (1, 0)
+    assert suggested(with_slices(report, small, large)) == [1, 0]
 
 
 def test_of_two_equally_low_slices_the_surer_comes_first(report):
     unsure = SliceScore(0, Status.SCORED, 0.6, 0.2, 1.0, 500.0)
     sure = SliceScore(1, Status.SCORED, 0.6, 0.55, 0.65, 500.0)
     assert chance_below(sure, 0.7) == 1.0
-    assert suggested_order(with_slices(report, unsure, sure), 0.7) == (1, 0)
+    assert suggested(with_slices(report, unsure, sure)) == [1, 0]
 
 
 def test_a_gap_counts_as_wrong_as_large_as_its_neighbours_are(report):
@@ -51,13 +58,15 @@ def test_a_gap_counts_as_wrong_as_large_as_its_neighbours_are(report):
     )
     gappy = with_slices(report, *scores)
     assert expected_gain(gappy, scores[1], 0.7) == pytest.approx(500.0)
-    assert suggested_order(gappy, 0.7) == (1,)
+    assert suggested(gappy)[0] == 1
 
 
-def test_reviewed_slices_are_left_out(report):
-    order = suggested_order(report, 0.7)
-    assert set(order) >= {2, 4, 7}
-    assert suggested_order(report, 0.7, reviewed=order[:1]) == order[1:]
+def test_reviewed_slices_come_behind_those_that_are_worth_a_look(report):
+    order = suggested(report)
+    worth = [index for index in order if expected_gain(report, report.slice(index), 0.7) > 0]
+    assert set(worth) >= {2, 4, 7} and order[: len(worth)] == worth
+    again = suggested(report, reviewed=order[:1])
+    assert again[: len(worth) - 1] == worth[1:] and order[0] in again[len(worth) - 1 :]
 
 
 def test_correcting_in_the_suggested_order_raises_the_dice_of_real_cases_fastest(acdc_root, monkeypatch):
