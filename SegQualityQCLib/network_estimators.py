@@ -20,7 +20,8 @@ from .errors import BundleError, InputError
 from .estimator import AssessmentStep, Estimator
 from .familiarity import is_familiar
 from .networks import RecNet, difference, reg_network
-from .report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status, VolumeScore
+from .report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status
+from .volume_score import volume_score
 from .window import (
     SliceExtents,
     Window,
@@ -73,10 +74,7 @@ class DirectEstimator(Estimator):
         """Assess a case batch by batch."""
         if batch_size < 1:
             raise InputError(f"The batch size {batch_size} is too small: use 1 or more.")
-        shape = self.bundle.quality["window"]
-        extents = slice_extents(case)
-        window = window_around_mask(case, extents, size=shape["size"], spacing_mm=shape["spacing_mm"])
-        windowed = extract(case, window)
+        extents, window, windowed = self.windowed(case)
         scorer = _SliceScorer(self, case, extents, window, windowed)
         scores: list[SliceScore] = []
         for first in range(0, case.n_slices, batch_size):
@@ -84,6 +82,13 @@ class DirectEstimator(Estimator):
             done = len(scores)
             report = self._report(case, scores, window, windowed) if done == case.n_slices else None
             yield AssessmentStep(done, case.n_slices, report)
+
+    def windowed(self, case: Case) -> tuple[SliceExtents, Window, WindowedCase]:
+        """Where the mask of a case lies, the window around it, and what the networks see there of all slices."""
+        shape = self.bundle.quality["window"]
+        extents = slice_extents(case)
+        window = window_around_mask(case, extents, size=shape["size"], spacing_mm=shape["spacing_mm"])
+        return extents, window, extract(case, window)
 
     def rescore(self, case: Case, report: QualityReport, slices: Iterable[int]) -> QualityReport:
         """Score the slices that changed, and set anew what their neighbours' status depends on."""
@@ -314,48 +319,6 @@ class _SliceScorer:
             if index == neighbour and end >= 0 and self.area[end] >= _GOES_ON_ABOVE * self.median_area > 0:
                 return ("check",)
         return ()
-
-
-def volume_score(table: dict[str, Any], scores: list[SliceScore]) -> VolumeScore:
-    """Predicted Dice of a volume, with its interval by the calibration table for volumes.
-
-    A volume of one slice has that slice's interval. Slices without a score may be as bad or as good as any.
-    """
-    dice = volume_dice(scores)
-    if dice is None:
-        return VolumeScore(None, None, None)
-    low, high = interval(table, dice)
-    rated = [(score.low, score.high) for score in scores if score.dice is not None or score.status is Status.GAP]
-    if len(rated) == 1 and rated[0][0] is not None and rated[0][1] is not None:
-        low, high = rated[0][0], rated[0][1]
-    known = scored_share(scores)
-    low, high = known * low, known * high + (1 - known)
-    return VolumeScore(dice, min(low, dice), min(max(high, dice), 1.0))  # products round
-
-
-def volume_dice(scores: Iterable[SliceScore]) -> float | None:
-    """Dice of the volume from its slices, weighted by area.
-
-    A gap counts as a slice of Dice 0 with half the area of its drawn neighbours: the reference has area there and the
-    candidate none, so it weighs half as much as where both have it. ``None`` where no slice is scored.
-    """
-    scores = sorted(scores, key=lambda score: score.index)
-    scored = [score for score in scores if score.dice is not None]
-    if not scored:
-        return None
-    drawn = [(score.index, score.area_mm2) for score in scores if score.area_mm2 > 0]
-    gaps = [score.index for score in scores if score.status is Status.GAP]
-    positions, areas = zip(*drawn, strict=True)
-    missed = 0.5 * float(np.interp(gaps, positions, areas).sum()) if gaps else 0.0
-    weight = sum(score.area_mm2 for score in scored)
-    return sum(score.dice * score.area_mm2 for score in scored if score.dice is not None) / (weight + missed)
-
-
-def scored_share(scores: Iterable[SliceScore]) -> float:
-    """The share of the drawn area whose slices are scored, in [0, 1]."""
-    drawn = [score for score in scores if score.area_mm2 > 0]
-    area = sum(score.area_mm2 for score in drawn)
-    return sum(score.area_mm2 for score in drawn if score.dice is not None) / area if area else 0.0
 
 
 def _window_of(report: QualityReport) -> tuple[Window, tuple[float, float]]:

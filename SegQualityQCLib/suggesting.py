@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .report import QualityReport, SliceScore, Status, urgency
+from .volume_score import gap_areas
 
 _DICE_OF_NO_IDEA = 0.5  # where the model gives no number, for the order alone
 
@@ -24,9 +23,7 @@ def expected_gain(report: QualityReport, score: SliceScore, threshold: float) ->
     if score.status is Status.EMPTY:
         return 0.0
     if score.status is Status.GAP:
-        drawn = [(other.index, other.area_mm2) for other in report.slices if other.area_mm2 > 0]
-        indices, areas = zip(*drawn, strict=True)
-        return float(np.interp(score.index, indices, areas))
+        return gap_areas(report.slices)[score.index]
     if score.dice is None or score.low is None or score.high is None:
         return (1.0 - _DICE_OF_NO_IDEA) * score.area_mm2
     return (1.0 - score.dice) * score.area_mm2 * chance_below(score, threshold)

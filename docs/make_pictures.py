@@ -36,7 +36,6 @@ from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.network_estimators import RecRegEstimator
 from SegQualityQCLib.report import QualityReport, SliceScore
 from SegQualityQCLib.scene.colours import colour_of
-from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
 WELL_DRAWN, SHIFTED = 3, 2  # slices of the demo heart
 PANEL_WIDTH = 560  # shows all columns of the table
@@ -75,13 +74,10 @@ def difference_estimator() -> RecRegEstimator:
 
 def draw_method(estimator: RecRegEstimator, report: QualityReport, path: Path) -> None:
     """Image, masked image, reconstruction and difference of a well drawn slice and a misplaced one."""
-    case, shape = demo_case(), estimator.bundle.quality["window"]
-    seen = extract(
-        case, window_around_mask(case, slice_extents(case), size=shape["size"], spacing_mm=shape["spacing_mm"])
-    )
+    _, window, seen = estimator.windowed(demo_case())
     titles = ("image and segmentation", "segmentation cut out", "filled in by REC-Net", "difference")
     figure, axes = plt.subplots(2, 4, figsize=(9.2, 5.1), layout="constrained", facecolor=PAPER)
-    middle = slice(shape["size"] // 5, -shape["size"] // 5)  # the heart, enlarged
+    middle = slice(window.size // 5, -window.size // 5)  # the heart, enlarged
     for row, index in zip(axes, (WELL_DRAWN, SHIFTED), strict=True):
         image, mask = torch.from_numpy(seen.image[index]), torch.from_numpy(seen.mask[index]).float()
         masked = image * (1 - mask)

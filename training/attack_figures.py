@@ -16,7 +16,6 @@ import torch
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.network_estimators import RecRegEstimator
 from SegQualityQCLib.networks import difference
-from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
 from .attack_study import evaluated_model
 from .attacks import IMAGE_LIMITS, fgsm, score_of_pipeline
@@ -101,9 +100,7 @@ def _draw_steps(figures: dict[str, dict[str, Any]], path: Path) -> None:
 def _draw_demo(study: Study, name: str, path: Path) -> None:
     """Attacked images of a badly drawn slice, like the paper's figure 5: image, change, difference image, predicted."""
     estimator = evaluated_model(study, name)
-    case, shape = demo_case(), estimator.bundle.quality["window"]
-    window = window_around_mask(case, slice_extents(case), size=shape["size"], spacing_mm=shape["spacing_mm"])
-    seen = extract(case, window)
+    _, _, seen = estimator.windowed(demo_case())
     image, mask = (
         torch.from_numpy(part[_DEMO_SLICE].astype(np.float32))[None, None] for part in (seen.image, seen.mask)
     )

@@ -21,7 +21,7 @@ from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.familiarity import is_familiar
 from SegQualityQCLib.network_estimators import DirectEstimator
 from SegQualityQCLib.reading import read_image
-from SegQualityQCLib.window import extract, reaches_outside, slice_extents, window_around_mask
+from SegQualityQCLib.window import reaches_outside
 
 from .attack_study import evaluated_model, settings_of
 from .bundling import model_name
@@ -99,14 +99,12 @@ def _measure(
     estimator: DirectEstimator, structure: Structure, corrupted: list[tuple[Subject, sitk.Image]]
 ) -> dict[str, float | None]:
     """Figures over all drawn slices of these images."""
-    shape, quality = estimator.bundle.quality["window"], estimator.bundle.quality
+    quality = estimator.bundle.quality
     columns: list[tuple[float, float, float, bool]] = []  # predicted, its expected error, true, familiar
     for subject, image in corrupted:
         for candidate, true in zip(subject.candidates, subject.dice, strict=True):
             case = Case.from_images(image, candidate, label=1, axis=subject.axis, segment=structure.name)
-            extents = slice_extents(case)
-            window = window_around_mask(case, extents, size=shape["size"], spacing_mm=shape["spacing_mm"])
-            seen = extract(case, window)
+            extents, window, seen = estimator.windowed(case)
             rows = seen.mask.any(axis=(1, 2)) & ~reaches_outside(case, extents, window)
             if rows.any():
                 predicted = estimator.predict(seen.image[rows], seen.mask[rows])

@@ -20,7 +20,7 @@ from SegQualityQCLib.demo import MYOCARDIUM, demo_images, demo_reference
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.network_estimators import RecRegEstimator
 from SegQualityQCLib.report import QualityReport
-from SegQualityQCLib.window import WindowedCase, extract, slice_extents, window_around_mask
+from SegQualityQCLib.window import WindowedCase
 
 _SLICE = 3
 
@@ -30,16 +30,10 @@ def draw_figures(estimator: RecRegEstimator, folder: Path) -> list[str]:
     image = demo_images()[0]
     reference = Case.from_images(image, demo_reference(), label=MYOCARDIUM, segment="myocardium")
     candidate = Case.from_images(*demo_images(), label=MYOCARDIUM, segment="myocardium")
-    _draw_reconstructions(estimator, _windowed(estimator, reference), folder / "reconstructions.png")
+    _draw_reconstructions(estimator, estimator.windowed(reference)[2], folder / "reconstructions.png")
     report = estimator.assess(candidate)
-    _draw_predictions(report, candidate, _windowed(estimator, candidate), folder / "predictions.png")
+    _draw_predictions(report, candidate, estimator.windowed(candidate)[2], folder / "predictions.png")
     return ["reconstructions.png", "predictions.png"]
-
-
-def _windowed(estimator: RecRegEstimator, case: Case) -> WindowedCase:
-    shape = estimator.bundle.quality["window"]
-    window = window_around_mask(case, slice_extents(case), size=shape["size"], spacing_mm=shape["spacing_mm"])
-    return extract(case, window)
 
 
 def _draw_reconstructions(estimator: RecRegEstimator, seen: WindowedCase, path: Path) -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from SegQualityQCLib.case import Case, checked_labelmap
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.network_estimators import DirectEstimator, scored_share
+from SegQualityQCLib.network_estimators import DirectEstimator
 from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.report import Status
+from SegQualityQCLib.volume_score import scored_share
 from SegQualityQCLib.window import slice_extents, window_around_mask, window_grid
 
 from .candidate_nets import candidate_files

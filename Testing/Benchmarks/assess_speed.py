@@ -23,7 +23,6 @@ import SimpleITK as sitk
 from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
 _LARGE = (512, 512, 300)
 
@@ -68,10 +67,7 @@ def large_case() -> Case:
 def compare(name: str, case: Case, repeats: int, goal: float) -> None:
     """Print the time of an assessment beside that of the networks on the same prepared tensors."""
     estimator = load_estimator(None, "cpu")
-    extents = slice_extents(case)
-    shape = estimator.bundle.quality["window"]
-    window = window_around_mask(case, extents, size=shape["size"], spacing_mm=shape["spacing_mm"])
-    windowed = extract(case, window)
+    _, _, windowed = estimator.windowed(case)
     drawn = np.flatnonzero(windowed.mask.any(axis=(1, 2)))
     batches = [drawn[first : first + 8] for first in range(0, len(drawn), 8)]
 

@@ -24,7 +24,6 @@ from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.running import Progress, connected, run_cohort
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.reading import read_cases
-from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
 GOAL = 0.6
 
@@ -79,12 +78,10 @@ def _bare(cases, ready, go, done, used) -> None:
 
     torch.set_num_threads(1)
     estimator = load_estimator(None, "cpu")
-    shape = estimator.bundle.quality["window"]
     prepared = []
     for entry in cases:
         (case,) = read_cases(entry.image, entry.segmentation, label=entry.label)
-        window = window_around_mask(case, slice_extents(case), size=shape["size"], spacing_mm=shape["spacing_mm"])
-        windowed = extract(case, window)
+        _, _, windowed = estimator.windowed(case)
         drawn = windowed.mask.any(axis=(1, 2))
         prepared.append((windowed.image[drawn].astype(np.float16), windowed.mask[drawn]))  # half: less memory
     ready.wait()

@@ -12,7 +12,6 @@ from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.network_estimators import RecRegEstimator
 from SegQualityQCLib.networks import difference
-from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 pytest.importorskip("torchio", reason="the training extra is not installed")
@@ -47,9 +46,7 @@ def estimator(request):
 
 @pytest.fixture(scope="module")
 def slices(estimator) -> Slices:
-    shape = estimator.bundle.quality["window"]
-    window = window_around_mask(CASE, slice_extents(CASE), size=shape["size"], spacing_mm=shape["spacing_mm"])
-    seen = extract(CASE, window)
+    _, _, seen = estimator.windowed(CASE)
     image, mask = (torch.from_numpy(part[SLICES].astype(np.float32))[:, None] for part in (seen.image, seen.mask))
     return Slices(image, mask, torch.tensor([1.0, 0.3]), np.array(["demo"] * 2))
 

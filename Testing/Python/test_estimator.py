@@ -14,8 +14,8 @@ from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.network_estimators import volume_score
 from SegQualityQCLib.report import SliceScore, Status
+from SegQualityQCLib.volume_score import volume_score
 
 MYOCARDIUM = 2
 
