@@ -24,7 +24,6 @@ def fit_table(
     true: ArrayLike,
     spread: ArrayLike = 1.0,
     *,
-    coverage: float = COVERAGE,
     bins: int = 10,
 ) -> dict[str, list[float]]:
     """Fit the offsets of the interval on held-out cases.
@@ -35,7 +34,6 @@ def fit_table(
         predicted: Predicted Dice, shape (n,).
         true: True Dice, shape (n,).
         spread: The expected error of each prediction, above 0, shape (n,); or one for all, which changes nothing.
-        coverage: Share of true values that the interval shall hold.
         bins: Number of bins at most.
 
     Returns:
@@ -49,11 +47,11 @@ def fit_table(
     inner = np.unique(np.quantile(predicted, np.linspace(0, 1, bins + 1)[1:-1]))
     edges = np.concatenate([[0.0], inner[(inner > 0) & (inner < 1)], [1.0]])
     places = np.searchsorted(edges, predicted, side="right").clip(1, len(edges) - 1) - 1
-    tail = (1 - coverage) / 2
+    tail = (1 - COVERAGE) / 2
     scaled = (true - predicted) / np.asarray(spread, float)
     low, high = [], []
     for place in range(len(edges) - 1):
-        residuals = np.sort(scaled[places == place])
+        residuals = scaled[places == place]
         low.append(min(0.0, -_conformal_quantile(-residuals, 1 - tail)))
         high.append(max(0.0, _conformal_quantile(residuals, 1 - tail)))
     return {"edges": edges.tolist(), "low": low, "high": high}
@@ -76,7 +74,7 @@ def check_table(table: Any) -> None:
     """
     edges, low, high = (table[key] for key in ("edges", "low", "high"))
     values = [*edges, *low, *high]
-    if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
+    if not all(type(v) in (int, float) and math.isfinite(v) for v in values):
         raise ValueError("a calibration table holds something that is not a number")
     if len(edges) < 2 or len(low) != len(edges) - 1 or len(high) != len(edges) - 1:
         raise ValueError("a calibration table has a wrong length")

@@ -80,7 +80,7 @@ class Case:
         if label is None:
             label = only_label(segmentation, segmentation_name)
         if segment is None:
-            segment = f"label {label}"
+            segment = name_of_label(label)
         values = np.iinfo(sitk.GetArrayViewFromImage(segmentation).dtype)
         # ITK would take a label beyond the pixel type for what is left of it there.
         mask = sitk.Equal(segmentation, label) if values.min <= label <= values.max else None
@@ -196,6 +196,11 @@ def labels_of(segmentation: sitk.Image) -> list[int]:
     for plane in sitk.GetArrayViewFromImage(segmentation):  # sorting a large volume whole would copy it twice
         labels.update(np.unique(plane[plane != 0]).tolist())
     return sorted(labels)
+
+
+def name_of_label(label: int) -> str:
+    """What a segment is called that has no name: stored scores find their segments by it."""
+    return f"label {label}"
 
 
 def only_label(segmentation: sitk.Image, name: str) -> int:

@@ -71,7 +71,7 @@ class RegNet(nn.Module):
     AlexNet-like: stages of 3x3 convolutions with ReLU and max-pooling by 2, then fully connected layers with two
     dropouts of 0.5 and a sigmoid.
 
-    Input: shape (n, 2, window, window). Output: shape (n,), predicted Dice in (0, 1).
+    Input: shape (n, 2, window, window). Output: predicted Dice in (0, 1), and 1 for each, both of shape (n,).
 
     Args:
         filters: Channels after each stage.
@@ -101,7 +101,9 @@ class RegNet(nn.Module):
             stages.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*stages)
         side = window // 2 ** len(filters)
-        self.pool: nn.Module = nn.Flatten() if pooling == "flatten" else nn.Sequential(_GlobalMean(), nn.Flatten())
+        self.pool: nn.Module = (
+            nn.Flatten() if pooling == "flatten" else nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        )
         sizes = [channels * side * side if pooling == "flatten" else channels, *hidden]
         head: list[nn.Module] = []
         for before, after in itertools.pairwise(sizes):
@@ -229,11 +231,6 @@ def blurred(image: Tensor, sigma: float) -> Tensor:
     padded = nn.functional.pad(image, (reach,) * 4, mode="replicate")
     along_y = nn.functional.conv2d(padded, weights.reshape(1, 1, -1, 1))
     return nn.functional.conv2d(along_y, weights.reshape(1, 1, 1, -1))
-
-
-class _GlobalMean(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.mean(dim=(2, 3), keepdim=True)
 
 
 def difference(image: Tensor, mask: Tensor, rec_net: RecNet) -> Tensor:

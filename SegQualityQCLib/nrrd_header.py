@@ -18,6 +18,11 @@ _LONGEST_FIELD = 500  # the axes of 16 dimensions with all their digits
 _LONGEST_HEADER = 16 * 2**20  # segments with their colours and codes take a thousandth of it
 
 
+def has_segments(path: Path) -> bool:
+    """Whether a file's name is that of a segmentation of 3D Slicer, with names and layers."""
+    return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+
+
 def check_nrrd_header(path: Path) -> None:
     """Check the fields of a file that begins as NRRD; of another file nothing is checked.
 

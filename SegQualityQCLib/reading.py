@@ -11,11 +11,11 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from .bundle import snomed_code
-from .case import Case, checked_image, checked_labelmap, labels_of
+from .case import Case, checked_image, checked_labelmap, labels_of, name_of_label
 from .dicom_series import check_series
 from .errors import InputError, OutsideImageError
 from .nifti_file import check_nifti_file, is_nifti
-from .nrrd_header import check_nrrd_header, segment_names
+from .nrrd_header import check_nrrd_header, has_segments, segment_names
 from .report import printable
 
 
@@ -82,7 +82,7 @@ def read_cases(
         checked_labelmap(layer, name) if has or not any(drawn) else layer
         for layer, has in zip(layers, drawn, strict=True)
     ]
-    segments = named or [_Segment(f"label {value}", value) for value in labels_of(layers[0])]
+    segments = named or [_Segment(name_of_label(value), value) for value in labels_of(layers[0])]
     chosen = _chosen(segments, label, segment, name)
     if len(chosen) > 1:  # an empty one among several does not stop the others
         present = [set(labels_of(layer)) for layer in layers]
@@ -126,7 +126,7 @@ def _chosen(segments: list[_Segment], label: int | None, segment: str | None, na
         return list(segments)
     chosen = [one for one in segments if one.label == label or one.name == segment]
     if not chosen:
-        wanted = f"label {label}" if label is not None else f"segment {segment!r}"
+        wanted = name_of_label(label) if label is not None else f"segment {segment!r}"
         known = ", ".join(f"{one.name} ({one.label})" if _has_own_name(one) else one.name for one in segments[:12])
         raise InputError(f"The segmentation {name} has no {wanted}: it has {known}.")
     if len(chosen) > 1:
@@ -136,7 +136,7 @@ def _chosen(segments: list[_Segment], label: int | None, segment: str | None, na
 
 def _has_own_name(segment: _Segment) -> bool:
     """Whether a segment has a name of its own, and not one made from its label."""
-    return segment.name != f"label {segment.label}"
+    return segment.name != name_of_label(segment.label)
 
 
 def _read_file(path: Path, role: str) -> sitk.Image:
@@ -197,7 +197,7 @@ def _read_dicom_series(folder: Path) -> sitk.Image:
 
 def _named_segments(path: Path) -> list[_Segment]:
     """The segments that a .seg.nrrd names; none for another file."""
-    if not path.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):
+    if not has_segments(path):
         return []
     try:
         import slicerio

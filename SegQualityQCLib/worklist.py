@@ -216,7 +216,7 @@ class Worklist:
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
             self._take_back(db, name)
-            self._own(db, name)
+            self._require_own(db, name)
             db.execute(
                 "UPDATE cases SET status = ?, decided = ?, comment = ?, session = NULL WHERE name = ?",
                 (decision.value, time.time(), comment, name),
@@ -333,14 +333,13 @@ class Worklist:
             raise WorklistError(f"The worklist {self.path.name} has no case {name!r}.")
         return row
 
-    def _own(self, db: sqlite3.Connection, name: str) -> sqlite3.Row:
+    def _require_own(self, db: sqlite3.Connection, name: str) -> None:
         row = self._row(db, name)
         if not self._is_own(row):
             raise WorklistError(
                 f"The case {name} is not open in this window any more (it is {row['status']}, reviewer "
                 f"{row['reviewer'] or 'none'}): open it again."
             )
-        return row
 
     def _is_own(self, row: sqlite3.Row) -> bool:
         return row["session"] == self.session and row["status"] == ReviewStatus.IN_PROGRESS.value

@@ -223,7 +223,7 @@ def cmake_lists_the_files(extension: Extension) -> Iterator[str]:
         unlisted = path.suffix == ".py" and path.parent in folders and path.as_posix() not in scripts
         if unlisted and not _foreign_imports(extension, extension.root / path):
             yield f"{path.as_posix()} is there and not listed"
-        if path.parts[0] == "Resources" and path.suffix != ".txt" and path.as_posix() not in resources:
+        if path.parts[0] == "Resources" and path.as_posix() not in resources:
             yield f"{path.as_posix()} is there and not listed"
 
 

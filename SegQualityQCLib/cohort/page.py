@@ -41,13 +41,12 @@ _FLAG_WORDS = {
 }
 
 
-def write_page(store: CohortFolder, threshold: float, most_pictures: int = MOST_PICTURES) -> None:
+def write_page(store: CohortFolder, threshold: float) -> None:
     """Write ``index.html`` of a cohort's folder.
 
     Args:
         store: The results.
         threshold: Predicted Dice below which a slice or a volume is called low.
-        most_pictures: So many cases, from the worst on, get pictures.
 
     Raises:
         ReportError: It cannot be written.
@@ -68,14 +67,14 @@ def write_page(store: CohortFolder, threshold: float, most_pictures: int = MOST_
     order.sort(key=lambda entry: entry[0])
     template = _environment().get_template("page.html.jinja")
     parts = template.generate(
-        cards=_cards(store, [(case, number) for _, case, number in order], threshold, most_pictures),
+        cards=_cards(store, [(case, number) for _, case, number in order], threshold),
         count=len(order),
         below=sum(dice is not None and dice < threshold for dice in volumes),
         unscored=sum(dice is None for dice in volumes),
         threshold=threshold,
         errors=errors,
         models=", ".join(models),
-        most_pictures=most_pictures,
+        most_pictures=MOST_PICTURES,
         histograms=[
             ("Volumes", histogram([dice for dice in volumes if dice is not None])),
             ("Slices", histogram(slices)),
@@ -114,15 +113,13 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _cards(
-    store: CohortFolder, order: Sequence[tuple[CohortCase, int]], threshold: float, most_pictures: int
-) -> Iterator[dict[str, Any]]:
+def _cards(store: CohortFolder, order: Sequence[tuple[CohortCase, int]], threshold: float) -> Iterator[dict[str, Any]]:
     """What the page shows of each report; read from disk one after the other, so that the memory stays flat."""
     for rank, (case, number) in enumerate(order, start=1):
         result = store.read(case.name)
         if result is None or number >= len(result.reports):
             continue
-        pictures = store.pictures(case.name) if rank <= most_pictures else []
+        pictures = store.pictures(case.name) if rank <= MOST_PICTURES else []
         yield _card(rank, case, result, number, threshold, pictures[number] if number < len(pictures) else None)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import slicer
 
-from ..case import AXIS_NAMES
+from ..case import AXIS_NAMES, name_of_label
 from ..cohort.results import CaseResult
 from ..errors import InputError
+from ..nrrd_header import has_segments
 from ..reading import read_image
 from ..report import QualityReport
 from ..worklist import WorklistCase
@@ -43,7 +44,7 @@ def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, An
         scene.RemoveNode(storage)
         scene.RemoveNode(segmentation_node)
         raise InputError(f"The segmentation {case.latest} cannot be read: is it damaged?")
-    if not case.latest.name.lower().endswith((".seg.nrrd", ".seg.nhdr")):
+    if not has_segments(case.latest):
         _name_by_label(segmentation_node)
     segmentation_node.CreateDefaultDisplayNodes()
     volume_node = add_volume(scene, image, case.name)
@@ -102,7 +103,7 @@ def _name_by_label(segmentation_node: Any) -> None:
     segmentation = segmentation_node.GetSegmentation()
     for key in segment_ids(segmentation_node):
         segment = segmentation.GetSegment(key)
-        segment.SetName(f"label {segment.GetLabelValue()}")
+        segment.SetName(name_of_label(segment.GetLabelValue()))
 
 
 def _show_stored_scores(
