@@ -94,7 +94,8 @@ def _draw_steps(figures: dict[str, dict[str, Any]], path: Path) -> None:
             axes[1].plot(measured["steps"]["gain"])
     axes[0].set(xlabel="steps", ylabel="mean absolute error", ylim=(0, None))
     axes[1].set(xlabel="steps", ylabel="gain of the directed logit", ylim=(0, None))
-    axes[0].legend(fontsize=7)
+    if axes[0].lines:
+        axes[0].legend(fontsize=7)
     _save(figure, path)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from SegQualityQCLib.errors import InputError
+
 from .attack_figures import draw_all
 from .attack_study import BAD, GOOD, settings_of
 from .attack_transfer import attacked_names
@@ -30,10 +32,16 @@ Figures = dict[str, dict[str, Any]]  # by the name of the model
 
 
 def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
-    """Write attacks.md and its figures into ``target``."""
+    """Write attacks.md and its figures into ``target``.
+
+    Raises:
+        InputError: No model was attacked yet.
+    """
     target.mkdir(parents=True, exist_ok=True)
     folder = study.folder / "attacks"
     figures = {name: _read(folder / f"{name}.json") for name in attacked_names(study, structure)}
+    if not figures:
+        raise InputError(f"No model of the {structure.name} was attacked yet: run python -m training.attack_study.")
     some = next(iter(figures.values()))
     lines = [
         f"# Attacks and corruptions: {structure.name}, study {study.name}",
@@ -169,25 +177,31 @@ def _smallest_section(study: Study, figures: Figures) -> list[str]:
 
 def _strength_section(study: Study, figures: Figures) -> list[str]:
     """What more steps add, and that the loss that the attack maximises goes up."""
+    longest = 2 * settings_of(study).pgd_steps
+    shown = [step for step in _CHOSEN_STEPS if step <= longest] or [longest]
+    measured = {name: row["steps"] for name, row in figures.items() if "steps" in row}
     rows = []
-    for name, measured in figures.items():
-        if "steps" not in measured:
-            continue
-        steps, last = measured["steps"], len(measured["steps"]["mae"]) - 1
-        taken = [step for step in _CHOSEN_STEPS if step <= last] or [last]
+    for name, steps in measured.items():
         rows += [
-            (name, f"MAE, worst, eps {steps['eps']:g}", *(f"{steps['mae'][step]:.3f}" for step in taken)),
-            (name, "gain of the directed logit", *(f"{steps['gain'][step]:.2f}" for step in taken)),
+            (name, f"MAE, worst, eps {steps['eps']:g}", *_at_steps(steps["mae"], shown, 3)),
+            (name, "gain of the directed logit", *_at_steps(steps["gain"], shown, 2)),
         ]
-    head = ("model", "figure", *(f"{step} steps" for step in taken))
+    counts = sorted({steps["slices"] for steps in measured.values()}) or [0]
+    head = ("model", "figure", *(f"{step} steps" for step in shown))
     return [
         "## How strong PGD is",
         "",
-        f"On {steps['slices']} of the slices, best so far after so many steps of one run. PGD maximises the gain.",
+        f"On {' or '.join(map(str, counts))} of the slices, best so far after so many steps of one run. "
+        "PGD maximises the gain.",
         "",
         *markdown_table(head, rows),
         "",
     ]
+
+
+def _at_steps(trace: list[float], shown: list[int], digits: int) -> tuple[str, ...]:
+    """The figures after these steps; a dash where a record of other settings ends before."""
+    return tuple(f"{trace[step]:.{digits}f}" if step < len(trace) else "-" for step in shown)
 
 
 def _transfer_section(study: Study, transfer: dict[str, Any]) -> list[str]:
