@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.writing import write_text_atomically
 
 from .attack_figures import draw_all
 from .attack_study import BAD, GOOD, settings_of
 from .attack_transfer import attacked_names
 from .bundling import model_name
 from .configuration import HARDENED, Structure, Study, stage_arguments
+from .files import read_json
 from .results_page import markdown_table
 
 # arXiv 1903.08773, table 2: MAE ± SD at eps 0, 0.05, 0.1, 0.2, 0.3.
@@ -39,7 +40,7 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
     """
     target.mkdir(parents=True, exist_ok=True)
     folder = study.folder / "attacks"
-    figures = {name: _read(folder / f"{name}.json") for name in attacked_names(study, structure)}
+    figures = {name: read_json(folder / f"{name}.json") for name in attacked_names(study, structure)}
     if not figures:
         raise InputError(f"No model of the {structure.name} was attacked yet: run python -m training.attack_study.")
     some = next(iter(figures.values()))
@@ -60,7 +61,7 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
         *_target_section(figures),
         *_smallest_section(study, figures),
         *_strength_section(study, figures),
-        *_transfer_section(study, _read(folder / "transfer.json")),
+        *_transfer_section(study, read_json(folder / "transfer.json")),
         *_defence_section(study, figures),
         *_clean_section(study, structure),
         *_corruption_section(study, structure),
@@ -69,9 +70,7 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
     ]
     lines += [f"![{says}]({name})\n" for name, says in draw_all(study, structure, figures, target)]
     lines += ["## Weights", "", *_weights_table(figures)]
-    partial = target / "attacks.partial"
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(target / "attacks.md")
+    write_text_atomically(target / "attacks.md", "\n".join(lines) + "\n")
 
 
 def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
@@ -250,7 +249,7 @@ def _clean_section(study: Study, structure: Structure) -> list[str]:
     for name in _first_seed(study, structure):
         path = study.folder / "evaluation" / f"{name}.json"
         if path.is_file():
-            measured = _read(path)
+            measured = read_json(path)
             maes = (f"{measured[p]['mae'][0]:.4f}" if p in measured else "-" for p in ("nets", "perturbed"))
             rows.append((name, *maes))
     return [
@@ -267,7 +266,7 @@ def _corruption_section(study: Study, structure: Structure) -> list[str]:
     """MAE, r, coverage and refusals by corruption and strength."""
     lines = ["## Faults of a scanner", ""]
     for path in _corruption_files(study, structure):
-        measured = _read(path)
+        measured = read_json(path)
         rows = [("none", "0", *_corruption_cells(measured["clean"]))]
         for kind, strengths in measured["kinds"].items():
             rows += [(kind, str(number), *_corruption_cells(row)) for number, row in enumerate(strengths, 1)]
@@ -325,10 +324,6 @@ def _figure(measured: dict[str, float]) -> str:
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.0f} %"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

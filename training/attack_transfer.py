@@ -13,6 +13,7 @@ from .attack_study import evaluated_model, settings_of
 from .attacks import score_of_pipeline
 from .bundling import model_name
 from .configuration import HARDENED, Structure, Study, stage_arguments
+from .files import read_json, write_json
 
 
 def attacked_names(study: Study, structure: Structure) -> list[str]:
@@ -23,7 +24,7 @@ def attacked_names(study: Study, structure: Structure) -> list[str]:
             for seed in study.seeds if variant is None else study.seeds[:1]:
                 name = model_name(study, structure, kind, seed, variant)
                 path = study.folder / "attacks" / f"{name}.json"
-                if path.is_file() and "pgd" in json.loads(path.read_text(encoding="utf-8")):
+                if path.is_file() and "pgd" in read_json(path):
                     names.append(name)
     return names
 
@@ -44,7 +45,7 @@ def measure_transfer(study: Study, structure: Structure) -> None:
             logits = torch.cat([score_of_pipeline(estimator, mask[part])(image[part]) for part in parts])
             table[source][judge] = float((torch.sigmoid(logits) - true).abs().mean())
     content = {"eps": settings_of(study).pgd_eps[-1], "mae": table}
-    (folder / "transfer.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "transfer.json", content)
     print(json.dumps(content, indent=1))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from SegQualityQCLib.estimator import load_estimator
 from .bundling import NO_INTERVAL, model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .familiarity import read_familiarity
+from .files import write_json
 from .scoring import NET, Scores, balanced, score_patients
 
 # With this table the interval is as wide as the error that the network expects, unless an end is clipped.
@@ -51,7 +51,7 @@ def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant:
     scores = score_patients(study, structure, estimator, split["validation"])
     scores.write(folder / f"{name}-validation.npz")
     tables = {"coverage": COVERAGE, "slice": _slice_table(scores, study.split_seed), "volume": _volume_table(scores)}
-    _write(folder / f"{name}.json", {"calibration": tables, "familiarity": familiarity})
+    write_json(folder / f"{name}.json", {"calibration": tables, "familiarity": familiarity})
     print(name, "slice table", tables["slice"])
 
 
@@ -78,12 +78,6 @@ def _volume_table(scores: Scores) -> dict[str, list[float]]:
 
 def _rounded(table: dict[str, list[float]]) -> dict[str, list[float]]:
     return {key: np.round(values, 5).tolist() for key, values in table.items()}
-
-
-def _write(path: Path, content: dict) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from .configuration import Fit, Study, stage_arguments
+from .files import write_arrays
 from .fitting import fit, one_cycle
 from .windows import Augmentation, Windows, crop
 
@@ -88,9 +89,7 @@ class ReadOut(Callback):
         epoch = trainer.current_epoch + 1
         path = candidate_file(self.folder, self.stem, epoch)
         if epoch in self.readouts and trainer.is_global_zero:
-            partial = path.with_suffix(".partial.npz")
-            np.savez_compressed(partial, labels=module.draw(64))
-            partial.replace(path)
+            write_arrays(path, {"labels": module.draw(64)})
 
 
 def candidate_file(folder: Path, stem: str, epoch: int) -> Path:

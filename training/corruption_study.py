@@ -28,6 +28,7 @@ from .bundling import model_name
 from .candidates import net_pool, perturbed_pool
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from .files import write_json
 from .patients import find_volumes
 from .scoring import onto_image
 from .windows import Windows
@@ -64,9 +65,7 @@ def study_corruptions(study: Study, structure: Structure, kind: str, seed: int, 
         print(name, corruption, [f"{row['mae']:.3f}" for row in rows], flush=True)
     folder = study.folder / "corruptions"
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{name}.partial"
-    partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / f"{name}.json")
+    write_json(folder / f"{name}.json", figures)
 
 
 def _subjects(study: Study, structure: Structure, settings: AttackStudy) -> Iterator[Subject]:

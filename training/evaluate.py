@@ -15,6 +15,7 @@ from SegQualityQCLib.estimator import load_estimator
 
 from .bundling import model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
+from .files import read_json, write_json
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
 
 _RESAMPLES = 1000
@@ -27,7 +28,7 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
     """
     name = model_name(study, structure, kind, seed, variant)
     tables = [study.folder / "calibration" / f"{n}.json" for n in (name, model_name(study, structure, kind, seed))]
-    calibrated = json.loads(next(filter(Path.is_file, tables), tables[-1]).read_text(encoding="utf-8"))
+    calibrated = read_json(next(filter(Path.is_file, tables), tables[-1]))
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     folder = study.folder / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,9 +49,7 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
     scores = score_patients(study, structure, estimator, split["test"])
     scores.write(folder / f"{name}.npz")
     figures = measure(scores, study.sampling.test, study.split_seed)
-    partial = folder / f"{name}.partial"
-    partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / f"{name}.json")
+    write_json(folder / f"{name}.json", figures)
     print(json.dumps(figures, indent=1))
 
 

@@ -10,6 +10,7 @@ from SegQualityQCLib.bundle import ModelBundle
 
 from .bundling import bundle_name, model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
+from .files import read_json
 from .provenance import provenance_of
 
 
@@ -20,8 +21,7 @@ def export(
     name = bundle_name(study, structure, kind)
     evaluated = model_name(study, structure, kind, seed, variant)
     calibrated, figures = (
-        json.loads((study.folder / stage / f"{evaluated}.json").read_text(encoding="utf-8"))
-        for stage in ("calibration", "evaluation")
+        read_json(study.folder / stage / f"{evaluated}.json") for stage in ("calibration", "evaluation")
     )
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     target.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from SegQualityQCLib.window import Window, extract
 
 from .candidate_nets import candidate_files
 from .configuration import Structure, Study, stage_arguments
+from .files import read_json, write_json
 from .patients import find_volumes
 from .perturbations import read_perturbed
 from .scoring import margin_grid
@@ -32,10 +34,7 @@ def write_familiarity(study: Study, structure: Structure) -> None:
     split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
     familiarity = fit_familiarity(*describe_windows(study, structure, split["train"] + split["validation"]))
     familiarity["threshold"] *= study.familiarity_margin
-    path = study.folder / f"familiarity-{structure.key}.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(familiarity) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_json(_path(study, structure), familiarity, indent=None)
     print(f"{structure.name}: threshold {familiarity['threshold']:.3f}")
 
 
@@ -45,10 +44,14 @@ def read_familiarity(study: Study, structure: Structure) -> dict[str, Any]:
     Raises:
         InputError: It has not been made.
     """
-    path = study.folder / f"familiarity-{structure.key}.json"
+    path = _path(study, structure)
     if not path.is_file():
         raise InputError(f"The familiarity statistics {path} have not been made: run python -m training.familiarity.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
+
+
+def _path(study: Study, structure: Structure) -> Path:
+    return study.folder / f"familiarity-{structure.key}.json"
 
 
 def describe_windows(

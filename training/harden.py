@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.networks import difference
+from SegQualityQCLib.writing import write_text_atomically
 
 from .attacks import IMAGE_LIMITS, gradient, score_of_regression
 from .candidates import net_pool, perturbed_pool
@@ -166,7 +167,7 @@ def _forget_run_of_other_weights(folder: Path, checksum: str) -> None:
     if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == checksum):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(checksum, encoding="utf-8")
+    write_text_atomically(note, checksum)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .configuration import Structure, Study, stage_arguments
+from .files import write_arrays, write_json
 from .windows import Windows
 
 Mask = NDArray[np.bool_]
@@ -150,11 +150,9 @@ def make_perturbed(study: Study, structure: Structure) -> None:
             kinds[variant, row] = kind if mask.any() else -1
     folder = study.folder / f"perturbed-{structure.key}"
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "masks.partial.npz"
-    np.savez_compressed(partial, packed=packed, kinds=kinds)
-    partial.replace(folder / "masks.npz")
+    write_arrays(folder / "masks.npz", {"packed": packed, "kinds": kinds})
     counts = {name: int((kinds == number).sum()) for number, name in enumerate(ALL_KINDS)}
-    (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "counts.json", counts, indent=2)
     print(counts)
 
 

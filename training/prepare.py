@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import SimpleITK as sitk
 
@@ -13,6 +11,7 @@ from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.window import normalised, percentile_range, resample_slices, slice_extents, window_around_mask
 
 from .configuration import Study, stage_arguments
+from .files import write_json
 from .patients import Volume, find_volumes
 from .split import split_patients
 from .windows import Windows
@@ -23,7 +22,7 @@ def prepare(study: Study) -> None:
     volumes = find_volumes(study.data)
     study.folder.mkdir(parents=True, exist_ok=True)
     split = split_patients(volumes, study.split_seed)
-    (study.folder / "split.json").write_text(json.dumps(split, indent=2) + "\n", encoding="utf-8")
+    write_json(study.folder / "split.json", split, indent=2)
     parts = [_windows_of(study, volume) for volume in volumes]
     Windows(
         image=np.concatenate([image for image, _, _ in parts]),

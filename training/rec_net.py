@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from SegQualityQCLib.networks import RecNet
 
 from .configuration import Structure, Study, stage_arguments
+from .files import write_json
 from .fitting import fit, one_cycle, save_weights
 from .windows import Augmentation, Windows, crop
 
@@ -89,7 +90,7 @@ def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> Non
         averaging=study.rec_net.averaging,
     )
     (figures,) = trainer.validate(module, loaders["validation"], verbose=False)
-    (folder / "figures.json").write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "figures.json", {"epochs": epochs, **figures}, indent=2)
     save_weights(module.network, folder / "rec_net.pt")
 
 

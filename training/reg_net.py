@@ -23,6 +23,7 @@ from SegQualityQCLib.networks import PixelRegNet, RecNet, difference, reg_networ
 from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import KINDS, Structure, Study, Variant, stage_arguments
+from .files import write_json
 from .fitting import fit, one_cycle, save_weights
 from .windows import Augmentation, Windows, crop
 
@@ -246,8 +247,7 @@ def finish(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
     )
     (figures, further) = judge.validate(module, validation, verbose=False)
-    content = json.dumps({"epochs": epochs, **figures, **further}, indent=2) + "\n"
-    (folder / "figures.json").write_text(content, encoding="utf-8")
+    write_json(folder / "figures.json", {"epochs": epochs, **figures, **further}, indent=2)
     save_weights(module.network, folder / TRAINED)
 
 

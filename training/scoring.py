@@ -18,6 +18,7 @@ from SegQualityQCLib.window import slice_extents, window_around_mask, window_gri
 
 from .candidate_nets import candidate_files
 from .configuration import Structure, Study
+from .files import write_arrays
 from .patients import Volume, find_volumes
 from .perturbations import ALL_KINDS, read_perturbed
 from .windows import Windows
@@ -60,9 +61,7 @@ class Scores:
 
     def write(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **{entry.name: getattr(self, entry.name) for entry in fields(self)})
-        partial.replace(path)
+        write_arrays(path, {entry.name: getattr(self, entry.name) for entry in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> Scores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from SegQualityQCLib.errors import InputError
+
+from .files import write_arrays
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,7 @@ class Windows:
 
     def write(self, path: Path) -> None:
         """Write the cache whole or not at all."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(
-            partial,
-            image=self.image,
-            labels=self.labels,
-            slice_index=self.slice_index,
-            volume=self.volume,
-            volume_names=np.array(self.volume_names),
-            volume_patients=np.array(self.volume_patients),
-        )
-        partial.replace(path)
+        write_arrays(path, {entry.name: getattr(self, entry.name) for entry in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> Windows:

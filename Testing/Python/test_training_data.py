@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from dataclasses import replace
 
@@ -11,11 +12,12 @@ import pytest
 import SimpleITK as sitk
 
 from SegQualityQCLib.demo import demo_images, demo_reference
-from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.errors import InputError, ReportError
 from training.candidate_nets import candidate_files, train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
 from training.export import model_card
+from training.files import write_arrays, write_json
 from training.patients import find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
@@ -186,3 +188,24 @@ def test_a_training_whose_readouts_were_removed_begins_anew(repository, nnunet, 
     files[0].unlink()  # as Snakemake does where a rule failed later
     train_candidate_net(study, 2, 8)
     assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("kept.npz", lambda path, values: write_arrays(path, {"values": values})),
+        ("kept.json", lambda path, values: write_json(path, values.tolist())),
+    ],
+)
+def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, name, write):
+    path = tmp_path / name
+    write(path, np.arange(3))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(ReportError, match=rf"{path} cannot be written: File too large"):
+            write(path, np.random.default_rng(0).random(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
