@@ -327,5 +327,5 @@ def _percent(share: float | None) -> str:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, target=Path)
-    write_attack_page(arguments.study, arguments.study.structure(arguments.structure), arguments.target)
+    arguments = stage_arguments(__doc__, structure=True, target=Path)
+    write_attack_page(arguments.study, arguments.structure, arguments.target)

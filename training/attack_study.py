@@ -266,11 +266,5 @@ def _share(hit: Tensor) -> float | None:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
-    attack_model(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
+    attack_model(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)

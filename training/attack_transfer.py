@@ -50,5 +50,5 @@ def measure_transfer(study: Study, structure: Structure) -> None:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str)
-    measure_transfer(arguments.study, arguments.study.structure(arguments.structure))
+    arguments = stage_arguments(__doc__, structure=True)
+    measure_transfer(arguments.study, arguments.structure)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from SegQualityQCLib.bundle import ModelBundle
@@ -15,6 +13,7 @@ from .configuration import Structure, Study, Variant, stage_arguments
 from .familiarity import read_familiarity
 from .files import write_json
 from .scoring import NET, Scores, balanced, score_patients
+from .split import read_split
 
 # With this table the interval is as wide as the error that the network expects, unless an end is clipped.
 EXPECTED_ERROR = {"edges": [0.0, 1.0], "low": [-0.5], "high": [0.5]}
@@ -29,7 +28,7 @@ def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant:
     folder = study.folder / "calibration"
     folder.mkdir(parents=True, exist_ok=True)
     name = model_name(study, structure, kind, seed, variant)
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    split = read_split(study)
     familiarity = read_familiarity(study, structure)
     provisional = folder / name
     # Everything counts as familiar while the residuals are measured.
@@ -81,11 +80,5 @@ def _rounded(table: dict[str, list[float]]) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
-    calibrate(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
+    calibrate(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from itertools import product
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from .configuration import Fit, Study, stage_arguments
 from .files import write_arrays
 from .fitting import fit, one_cycle
+from .split import read_split
 from .windows import Augmentation, Windows, crop
 
 
@@ -109,8 +109,8 @@ def candidate_files(study: Study) -> list[Path]:
 def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "1") -> None:
     """Train one U-net on the training patients and keep its read-outs on all patients."""
     torch.manual_seed(study.seeds[0] + 1000 * depth + filters)
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     rows = torch.from_numpy(windows.rows_of(split["train"]))
     settings = study.candidate_nets
     stem = f"depth{depth}-filters{filters}"
@@ -141,5 +141,5 @@ def _forget_run_without_readouts(study: Study, stem: str) -> None:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, depth=int, filters=int)
+    arguments = stage_arguments(__doc__, devices=True, depth=int, filters=int)
     train_candidate_net(arguments.study, arguments.depth, arguments.filters, arguments.devices)

@@ -17,6 +17,7 @@ from .bundling import model_name, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .files import read_json, write_json
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
+from .split import read_split
 
 _RESAMPLES = 1000
 
@@ -29,7 +30,7 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
     name = model_name(study, structure, kind, seed, variant)
     tables = [study.folder / "calibration" / f"{n}.json" for n in (name, model_name(study, structure, kind, seed))]
     calibrated = read_json(next(filter(Path.is_file, tables), tables[-1]))
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    split = read_split(study)
     folder = study.folder / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     provisional = folder / name
@@ -136,11 +137,5 @@ def _width(scores: Scores, places: NDArray[np.int64]) -> float:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
-    evaluate(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
+    evaluate(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)

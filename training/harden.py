@@ -14,7 +14,6 @@ In the end the weights are mixed with those before: on clean images that gives b
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +44,7 @@ from .reg_net import (
     validation_loaders,
     write_folded,
 )
+from .split import read_split
 from .windows import Windows
 
 FAULTS = ("ghosting", "motion", "spike")  # what the augmentation of all trainings lacks
@@ -130,8 +130,8 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
         reg_net=replace(study.reg_net, epochs=settings.epochs, learning_rate=settings.learning_rate),
         sampling=replace(study.sampling, train=settings.train),
     )
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     module = HardenedTraining(study, windows, structure.label, pools, rec_net)
@@ -171,11 +171,5 @@ def _forget_run_of_other_weights(folder: Path, checksum: str) -> None:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
-    harden(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        devices=arguments.devices,
-    )
+    arguments = stage_arguments(__doc__, structure=True, devices=True, kind=str, seed=int)
+    harden(arguments.study, arguments.structure, arguments.kind, arguments.seed, devices=arguments.devices)

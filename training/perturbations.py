@@ -130,7 +130,7 @@ def perturb(mask: Mask, labels: NDArray[np.uint8], kind: str, rng: Generator) ->
 def make_perturbed(study: Study, structure: Structure) -> None:
     """Write the perturbed masks of a structure: packed bits of (variants, n, side, side), and the kind of each."""
     rng = np.random.default_rng(study.split_seed)
-    windows = Windows.read(study.folder / "windows.npz")
+    windows = Windows.of(study)
     reference = windows.labels == structure.label
     drawn = reference.any(axis=(1, 2))
     names = list(KINDS)
@@ -164,5 +164,5 @@ def read_perturbed(study: Study, structure: Structure) -> tuple[Mask, NDArray[np
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str)
-    make_perturbed(arguments.study, arguments.study.structure(arguments.structure))
+    arguments = stage_arguments(__doc__, structure=True)
+    make_perturbed(arguments.study, arguments.structure)

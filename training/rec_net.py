@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import lightning.pytorch as lightning
 import torch
 from torch import Tensor
@@ -14,6 +12,7 @@ from SegQualityQCLib.networks import RecNet
 from .configuration import Structure, Study, stage_arguments
 from .files import write_json
 from .fitting import fit, one_cycle, save_weights
+from .split import read_split
 from .windows import Augmentation, Windows, crop
 
 
@@ -62,8 +61,8 @@ class RecTraining(lightning.LightningModule):
 def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> None:
     """Train the REC-Net of a structure; write rec_net.pt and its validation figures."""
     torch.manual_seed(study.seeds[0])
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     drawn = (windows.labels == structure.label).any(axis=(1, 2))
     loaders = {
         part: DataLoader(
@@ -95,5 +94,5 @@ def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> Non
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str)
-    train_rec_net(arguments.study, arguments.study.structure(arguments.structure), arguments.devices)
+    arguments = stage_arguments(__doc__, structure=True, devices=True)
+    train_rec_net(arguments.study, arguments.structure, arguments.devices)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import KINDS, Structure, Study, Variant, stage_arguments
 from .files import write_json
 from .fitting import fit, one_cycle, save_weights
+from .split import read_split
 from .windows import Augmentation, Windows, crop
 
 TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as they are used
@@ -186,8 +186,8 @@ def train_reg_net(
     torch.manual_seed(seed)
     if variant is not None:
         study = variant.of(study)
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     pools = (
         net_pool(study, structure, windows),
         perturbed_pool(study, structure, windows, variant.without if variant else None),
@@ -281,12 +281,12 @@ def validation_loaders(study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
+    arguments = stage_arguments(__doc__, structure=True, variant=True, devices=True, kind=str, seed=int)
     train_reg_net(
         arguments.study,
-        arguments.study.structure(arguments.structure),
+        arguments.structure,
         arguments.kind,
         arguments.seed,
-        variant=arguments.study.variant(arguments.variant),
+        variant=arguments.variant,
         devices=arguments.devices,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import platform
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from .configuration import HARDENED, KINDS, Structure, Study, Variant, stage_arg
 from .demo_figures import figures_of
 from .files import read_json
 from .scoring import NET, Scores, balanced
+from .split import read_split
 
 _METHOD = {"rec-reg": "difference image (REC-Net + REG-Net)", "direct": "image (after Robinson)"}
 
@@ -212,7 +212,7 @@ def _reconstruction_table(study: Study) -> list[str]:
 
 
 def _split_section(study: Study) -> list[str]:
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    split = read_split(study)
     lines = ["## Split of the patients", ""]
     for part, patients in split.items():
         lines.append(f"- {part} ({len(patients)}): {', '.join(patients)}")

@@ -9,19 +9,18 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from SegQualityQCLib.case import Case, checked_labelmap
+from SegQualityQCLib.case import Case
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.network_estimators import DirectEstimator, scored_share
-from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.report import Status
-from SegQualityQCLib.window import slice_extents, window_around_mask, window_grid
+from SegQualityQCLib.window import window_grid
 
 from .candidate_nets import candidate_files
 from .configuration import Structure, Study
 from .files import write_arrays
-from .patients import Volume, find_volumes
+from .patients import find_volumes
 from .perturbations import ALL_KINDS, read_perturbed
-from .windows import Windows
+from .windows import Windows, margin_window
 
 NET = -1  # the kind of a candidate that a U-net drew; others are positions in ALL_KINDS
 REFERENCE, PERTURBED = -2, -3  # of whole volumes: the reference itself, and one whose slices are perturbed in many ways
@@ -74,10 +73,9 @@ def score_patients(
     study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str], *, variants: int = 6
 ) -> Scores:
     """Score all U-net candidates and some perturbed masks of these patients; as volumes, the references too."""
-    windows = Windows.read(study.folder / "windows.npz")
+    windows = Windows.of(study)
     chosen = [v for v in find_volumes(study.data) if v.patient in patients]
-    numbers = {name: number for number, name in enumerate(windows.volume_names)}
-    rows = {v.name: np.flatnonzero(windows.volume == numbers[v.name]) for v in chosen}
+    rows = {v.name: windows.rows_of_volume(v.name) for v in chosen}
     candidates: dict[str, list[tuple[NDArray, NDArray]]] = {v.name: [] for v in chosen}
     for path in candidate_files(study):
         with np.load(path) as stored:
@@ -95,8 +93,9 @@ def score_patients(
     volumes: list[tuple] = []
     for volume in chosen:
         number = patients.index(volume.patient)
+        case, labels = volume.read()
         for drawn, kind in candidates[volume.name]:
-            _score_volume(study, structure, estimator, volume, number, drawn, kind, slices, volumes)
+            _score_volume(study, structure, estimator, case, labels, number, drawn, kind, slices, volumes)
     if not slices:
         raise InputError(f"No candidate of the {structure.name} could be scored on these patients: train longer.")
     columns = [np.array(column) for column in zip(*slices, strict=True)]
@@ -107,7 +106,8 @@ def _score_volume(
     study: Study,
     structure: Structure,
     estimator: DirectEstimator,
-    volume: Volume,
+    case: Case,
+    labels: sitk.Image,
     number: int,
     drawn: NDArray,
     kind: NDArray,
@@ -115,15 +115,12 @@ def _score_volume(
     volumes: list[tuple],
 ) -> None:
     """Assess one candidate of one volume and append its figures."""
-    image = read_image(volume.image)
-    labels = checked_labelmap(read_image(volume.reference), volume.reference.name)
-    heart = Case.from_images(image, sitk.Cast(labels > 0, sitk.sitkUInt8), label=1)
-    candidate = onto_image(study, heart, drawn)
+    candidate = onto_image(study, case, drawn)
     if not sitk.GetArrayViewFromImage(candidate).any():
         return
-    report = estimator.assess(Case.from_images(image, candidate, label=1, axis=heart.axis, segment=structure.name))
-    reference = np.moveaxis(sitk.GetArrayViewFromImage(labels) == structure.label, 2 - heart.axis, 0)
-    mask = np.moveaxis(sitk.GetArrayViewFromImage(candidate).astype(bool), 2 - heart.axis, 0)
+    report = estimator.assess(Case.from_images(case.image, candidate, label=1, axis=case.axis, segment=structure.name))
+    reference = np.moveaxis(sitk.GetArrayViewFromImage(labels) == structure.label, 2 - case.axis, 0)
+    mask = np.moveaxis(sitk.GetArrayViewFromImage(candidate).astype(bool), 2 - case.axis, 0)
     nan = float("nan")
     for score, s, g, k in zip(report.slices, mask, reference, kind, strict=True):
         if k != REFERENCE and s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
@@ -137,18 +134,11 @@ def _score_volume(
         volumes.append((number, volume.dice, true, volume.low, volume.high, scored_share(report.slices), whole))
 
 
-def margin_grid(study: Study, heart: Case) -> sitk.Image:
-    """The grid of a volume's window in the cache, with its margin."""
-    size = study.window_size + 2 * study.margin
-    window = window_around_mask(heart, slice_extents(heart), size=size, spacing_mm=study.window_spacing_mm)
-    return window_grid(heart, window)
-
-
-def onto_image(study: Study, heart: Case, drawn: NDArray) -> sitk.Image:
-    """A mask in the margin window of the cache, on the image's own grid."""
+def onto_image(study: Study, case: Case, drawn: NDArray) -> sitk.Image:
+    """A mask in the margin window of the cache, on the image's own grid; the case is what :meth:`Volume.read` gave."""
     mask = sitk.GetImageFromArray(drawn.astype(np.uint8))
-    mask.CopyInformation(margin_grid(study, heart))
-    return sitk.Resample(mask, heart.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    mask.CopyInformation(window_grid(case, margin_window(study, case)))
+    return sitk.Resample(mask, case.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
 
 
 def kind_name(kind: int) -> str:

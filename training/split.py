@@ -7,9 +7,14 @@ from collections.abc import Iterable
 
 from SegQualityQCLib.errors import InputError
 
+from .configuration import Study
+from .files import read_json
 from .patients import Volume
 
-PARTS = ("train", "validation", "test")
+
+def read_split(study: Study) -> dict[str, list[str]]:
+    """The names of the patients of each part of a study, as training.prepare wrote them."""
+    return read_json(study.folder / "split.json")
 
 
 def split_patients(volumes: Iterable[Volume], seed: int, share: float = 0.1) -> dict[str, list[str]]:
