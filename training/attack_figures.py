@@ -19,10 +19,10 @@ from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
 from .attack_study import evaluated_model
 from .attacks import IMAGE_LIMITS, fgsm, score_of_pipeline
-from .bundling import model_name
 from .configuration import Structure, Study
 from .corruptions import STRENGTHS
 from .files import read_json
+from .naming import model_name
 
 _DEMO_SLICE, _DEMO_EPS = 2, (0.0, 0.05, 0.1, 0.3)
 _ATTACKS = {"fgsm": "FGSM, whole pipeline", "pgd": "PGD, whole pipeline", "fgsm-difference": "FGSM, difference image"}

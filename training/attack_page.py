@@ -13,9 +13,9 @@ from SegQualityQCLib.writing import write_text_atomically
 from .attack_figures import draw_all
 from .attack_study import BAD, GOOD, settings_of
 from .attack_transfer import attacked_names
-from .bundling import model_name
-from .configuration import HARDENED, Structure, Study, stage_arguments
+from .configuration import Structure, Study, stage_arguments
 from .files import read_json
+from .naming import attacked_models, model_name
 from .results_page import markdown_table
 
 # arXiv 1903.08773, table 2: MAE ± SD at eps 0, 0.05, 0.1, 0.2, 0.3.
@@ -83,9 +83,8 @@ def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
 
 def _first_seed(study: Study, structure: Structure) -> list[str]:
     """The names of the first seed's models, the hardened ones last."""
-    seed, hardened = study.seeds[0], [kind for kind in structure.kinds if kind in study.hardening]
-    names = [model_name(study, structure, kind, seed) for kind in structure.kinds]
-    return names + [model_name(study, structure, kind, seed, HARDENED) for kind in hardened]
+    models = attacked_models(study, structure)
+    return [model_name(study, structure, *model) for model in models if model[1] == study.seeds[0]]
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:

@@ -35,9 +35,9 @@ from .attacks import (
     smallest_eps,
     step_along,
 )
-from .bundling import model_name
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .defences import averaged, smoothed
+from .naming import model_name
 
 BAD, GOOD = 0.6, 0.8  # a slice below the one is bad, above the other good
 UP, DOWN = 1.0, -1.0

@@ -8,10 +8,11 @@ from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.calibration import COVERAGE, fit_table
 from SegQualityQCLib.estimator import load_estimator
 
-from .bundling import NO_INTERVAL, model_name, write_bundle
+from .bundling import NO_INTERVAL, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .familiarity import read_familiarity
 from .files import write_json
+from .naming import model_name
 from .scoring import NET, Scores, balanced, score_patients
 from .split import read_split
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from itertools import product
 from pathlib import Path
 
 import lightning.pytorch as lightning
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from .configuration import Fit, Study, stage_arguments
 from .files import write_arrays
 from .fitting import fit, one_cycle
+from .naming import candidate_file
 from .split import read_split
 from .windows import Augmentation, Windows, crop
 
@@ -79,31 +79,19 @@ class CandidateTraining(lightning.LightningModule):
 class ReadOut(Callback):
     """After the epochs named in the configuration, keeps what the net draws."""
 
-    def __init__(self, study: Study, stem: str) -> None:
-        self.readouts = study.candidate_nets.readouts
-        self.folder = study.folder / "candidates"
-        self.stem = stem
+    def __init__(self, study: Study, depth: int, filters: int) -> None:
+        self.files = _readouts(study, depth, filters)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: CandidateTraining) -> None:
         """Draw on every window where this epoch is one to read out."""
         epoch = trainer.current_epoch + 1
-        path = candidate_file(self.folder, self.stem, epoch)
-        if epoch in self.readouts and trainer.is_global_zero:
-            write_arrays(path, {"labels": module.draw(64)})
+        if epoch in self.files and trainer.is_global_zero:
+            write_arrays(self.files[epoch], {"labels": module.draw(64)})
 
 
-def candidate_file(folder: Path, stem: str, epoch: int) -> Path:
-    """Where the candidates of a net at an epoch are kept."""
-    return folder / f"{stem}-epoch{epoch:03d}.npz"
-
-
-def candidate_files(study: Study) -> list[Path]:
-    """The candidate files of all nets and epochs of a study, in a fixed order."""
-    settings = study.candidate_nets
-    return [
-        candidate_file(study.folder / "candidates", f"depth{depth}-filters{filters}", epoch)
-        for depth, filters, epoch in product(settings.depths, settings.filters, settings.readouts)
-    ]
+def _readouts(study: Study, depth: int, filters: int) -> dict[int, Path]:
+    """The candidate file of each epoch that is read out."""
+    return {epoch: candidate_file(study, depth, filters, epoch) for epoch in study.candidate_nets.readouts}
 
 
 def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "1") -> None:
@@ -113,31 +101,29 @@ def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "
     split = read_split(study)
     rows = torch.from_numpy(windows.rows_of(split["train"]))
     settings = study.candidate_nets
-    stem = f"depth{depth}-filters{filters}"
-    (study.folder / "candidates").mkdir(parents=True, exist_ok=True)
-    _forget_run_without_readouts(study, stem)
+    folder = study.folder / "candidates" / f"depth{depth}-filters{filters}"
+    folder.mkdir(parents=True, exist_ok=True)
+    _forget_run_without_readouts(folder, _readouts(study, depth, filters))
     fit(
         CandidateTraining(study, windows, depth, filters),
         DataLoader(TensorDataset(rows), settings.batch_size, shuffle=True),
         None,
-        folder=study.folder / "candidates" / stem,
+        folder=folder,
         epochs=settings.readouts[-1],
         precision=study.precision,
         devices=devices,
-        callbacks=(ReadOut(study, stem),),
+        callbacks=(ReadOut(study, depth, filters),),
     )
 
 
-def _forget_run_without_readouts(study: Study, stem: str) -> None:
+def _forget_run_without_readouts(folder: Path, files: dict[int, Path]) -> None:
     """Begin anew where the checkpoint is past a read-out that is gone: Snakemake removes those of a failed rule."""
-    folder = study.folder / "candidates"
-    last = folder / stem / "last.ckpt"
+    last = folder / "last.ckpt"
     if not last.is_file():
         return
     done = torch.load(last, map_location="cpu", weights_only=False)["epoch"] + 1
-    past = [epoch for epoch in study.candidate_nets.readouts if epoch <= done]
-    if not all(candidate_file(folder, stem, epoch).is_file() for epoch in past):
-        shutil.rmtree(folder / stem)
+    if not all(path.is_file() for epoch, path in files.items() if epoch <= done):
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from SegQualityQCLib.errors import InputError
 
-from .candidate_nets import candidate_files
 from .configuration import Structure, Study
+from .naming import candidate_files
 from .perturbations import ALL_KINDS, read_perturbed
 from .windows import Windows
 

@@ -22,11 +22,11 @@ from SegQualityQCLib.network_estimators import DirectEstimator
 from SegQualityQCLib.window import extract, reaches_outside, slice_extents, window_around_mask
 
 from .attack_study import evaluated_model, settings_of
-from .bundling import model_name
 from .candidates import net_pool, perturbed_pool
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .files import write_json
+from .naming import model_name
 from .patients import find_volumes
 from .scoring import onto_image
 from .split import read_split

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.estimator import load_estimator
 
-from .bundling import model_name, write_bundle
+from .bundling import write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .files import read_json, write_json
+from .naming import model_name
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
 from .split import read_split
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from SegQualityQCLib.bundle import ModelBundle
 
-from .bundling import bundle_name, model_name, write_bundle
+from .bundling import write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .files import read_json
+from .naming import bundle_name, model_name
 from .provenance import provenance_of
 from .split import read_split
 

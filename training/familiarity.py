@@ -16,9 +16,9 @@ from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.familiarity import describe, fit_familiarity
 from SegQualityQCLib.window import Window, extract, window_grid
 
-from .candidate_nets import candidate_files
 from .configuration import Structure, Study, stage_arguments
 from .files import read_json, write_json
+from .naming import candidate_files
 from .patients import find_volumes
 from .perturbations import read_perturbed
 from .split import read_split

@@ -32,6 +32,7 @@ from .candidates import net_pool, perturbed_pool
 from .configuration import HARDENED, Hardening, Structure, Study, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS
 from .fitting import fit
+from .naming import run_name
 from .reg_net import (
     AUGMENTATION,
     TRAINED,
@@ -40,7 +41,6 @@ from .reg_net import (
     dice_of,
     finish,
     frozen_rec_net,
-    run_name,
     validation_loaders,
     write_folded,
 )

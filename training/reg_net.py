@@ -24,6 +24,7 @@ from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import KINDS, Structure, Study, Variant, stage_arguments
 from .files import write_json
 from .fitting import fit, one_cycle, save_weights
+from .naming import run_name
 from .split import read_split
 from .windows import Augmentation, Windows, crop
 
@@ -161,11 +162,6 @@ def dice_of(mask: Tensor, reference: Tensor) -> Tensor:
     """Dice of each mask with its reference, both of shape (n, 1, h, w); 0 where both are empty. Shape (n,)."""
     overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
     return 2 * overlap / area.clamp(min=1)
-
-
-def run_name(kind: str, structure: Structure, seed: int, variant: Variant | None = None) -> str:
-    """The folder of a REG-Net's run."""
-    return f"{kind}-{structure.key}-seed{seed}" + (f"-{variant.name}" if variant else "")
 
 
 def train_reg_net(

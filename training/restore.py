@@ -19,7 +19,8 @@ from .batch_norm import unfolded
 from .candidates import net_pool, perturbed_pool
 from .configuration import Structure, Study, Variant, stage_arguments
 from .fitting import save_weights
-from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs, run_name
+from .naming import run_name
+from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs
 from .split import read_split
 from .windows import Windows
 

@@ -19,10 +19,10 @@ import matplotlib.pyplot as plt
 
 from SegQualityQCLib.writing import write_text_atomically
 
-from .bundling import model_name
 from .configuration import HARDENED, KINDS, Structure, Study, Variant, stage_arguments
 from .demo_figures import figures_of
 from .files import read_json
+from .naming import model_name
 from .scoring import NET, Scores, balanced
 from .split import read_split
 

@@ -15,9 +15,9 @@ from SegQualityQCLib.network_estimators import DirectEstimator, scored_share
 from SegQualityQCLib.report import Status
 from SegQualityQCLib.window import window_grid
 
-from .candidate_nets import candidate_files
 from .configuration import Structure, Study
 from .files import write_arrays
+from .naming import candidate_files
 from .patients import find_volumes
 from .perturbations import ALL_KINDS, read_perturbed
 from .windows import Windows, margin_window

@@ -13,11 +13,12 @@ import SimpleITK as sitk
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
-from training.candidate_nets import candidate_files, train_candidate_net
+from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
 from training.export import model_card
 from training.files import write_arrays, write_json
+from training.naming import candidate_files
 from training.patients import find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
