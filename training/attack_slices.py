@@ -14,6 +14,7 @@ from SegQualityQCLib.errors import InputError
 
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import AttackStudy, Structure, Study
+from .dice import dice_of
 from .split import read_split
 from .windows import Windows, crop
 
@@ -88,6 +89,5 @@ def _cut(
         None,
     )
     mask, reference = cut[:, :1], cut[:, 1:]
-    overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
     patients = np.array(windows.volume_patients)[windows.volume[rows]]
-    return image, mask, 2 * overlap / area.clamp(min=1), patients
+    return image, mask, dice_of(mask, reference), patients

@@ -28,6 +28,7 @@ from .attacks import (
     DIFFERENCE_LIMITS,
     IMAGE_LIMITS,
     Score,
+    direction_of_error,
     gradient,
     pgd,
     score_of_pipeline,
@@ -92,7 +93,7 @@ def run_attack(slices: Slices, craft: Craft, crafted: Scorer, judged: Scorer | N
         score = crafted(mask)
         up, down = (craft(score, image, torch.full_like(dice, way), batch) for way in (UP, DOWN))
         with torch.no_grad():
-            rising = torch.sigmoid(score(image)) >= dice
+            rising = direction_of_error(score(image), dice) == UP
             clean, high, low = (torch.sigmoid(judged(mask)(seen)) for seen in (image, up, down))
         upwards = (high - dice).abs() >= (low - dice).abs()
         worst = torch.where(upwards[:, None, None, None], up, down)

@@ -25,6 +25,7 @@ from .attack_study import evaluated_model, settings_of
 from .candidates import net_pool, perturbed_pool
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from .dice import dice_of_arrays
 from .files import write_json
 from .naming import model_name
 from .patients import find_volumes
@@ -85,9 +86,8 @@ def _subjects(study: Study, structure: Structure, settings: AttackStudy) -> Iter
             candidate = onto_image(study, case, pool.masks[drawn[rank], rows])
             mask = _slices(candidate, case.axis).astype(bool)
             if mask.any():
-                area = mask.sum((1, 2)) + reference.sum((1, 2))
                 candidates.append(candidate)
-                dice.append(2 * (mask & reference).sum((1, 2)) / np.maximum(area, 1))
+                dice.append(dice_of_arrays(mask, reference, axis=(1, 2)))
         yield Subject(case.image, case.axis, tuple(candidates), tuple(dice))
 
 

@@ -31,6 +31,7 @@ from .attacks import IMAGE_LIMITS, gradient, score_of_regression
 from .candidates import net_pool, perturbed_pool
 from .configuration import HARDENED, Hardening, Structure, Study, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS
+from .dice import dice_of
 from .fitting import fit
 from .naming import run_name
 from .reg_net import (
@@ -38,7 +39,6 @@ from .reg_net import (
     TRAINED,
     BalancedSample,
     RegTraining,
-    dice_of,
     finish,
     frozen_rec_net,
     validation_loaders,

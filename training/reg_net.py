@@ -22,6 +22,7 @@ from SegQualityQCLib.networks import PixelRegNet, RecNet, difference, reg_networ
 from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import KINDS, Structure, Study, Variant, stage_arguments
+from .dice import dice_of
 from .files import write_json
 from .fitting import fit, one_cycle, save_weights
 from .naming import run_name
@@ -156,12 +157,6 @@ class RegTraining(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """A fresh sample."""
         self.trainer.train_dataloader.dataset.redraw()
-
-
-def dice_of(mask: Tensor, reference: Tensor) -> Tensor:
-    """Dice of each mask with its reference, both of shape (n, 1, h, w); 0 where both are empty. Shape (n,)."""
-    overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
-    return 2 * overlap / area.clamp(min=1)
 
 
 def train_reg_net(

@@ -16,6 +16,7 @@ from SegQualityQCLib.report import Status
 from SegQualityQCLib.window import window_grid
 
 from .configuration import Structure, Study
+from .dice import dice_of_arrays
 from .files import write_arrays
 from .naming import candidate_files
 from .patients import find_volumes
@@ -124,12 +125,12 @@ def _score_volume(
     nan = float("nan")
     for score, s, g, k in zip(report.slices, mask, reference, kind, strict=True):
         if k != REFERENCE and s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
-            true = 2 * (s & g).sum() / (s.sum() + g.sum())
+            true = dice_of_arrays(s, g)
             values = (score.dice, score.low, score.high)
             dice, low, high = (nan if v is None else v for v in values)
             slices.append((number, int(k), dice, true, low, high, score.status is Status.UNFAMILIAR))
     if report.volume.dice is not None:
-        true = 2 * (mask & reference).sum() / (mask.sum() + reference.sum())
+        true = dice_of_arrays(mask, reference)
         volume, whole = report.volume, int(kind[0]) if (kind == kind[0]).all() and kind[0] < 0 else PERTURBED
         volumes.append((number, volume.dice, true, volume.low, volume.high, scored_share(report.slices), whole))
 

@@ -10,12 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
 from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
+from training.dice import dice_of, dice_of_arrays
 from training.export import model_card
 from training.files import write_arrays, write_json
 from training.naming import candidate_files
@@ -156,6 +158,15 @@ def test_each_kind_of_perturbation_changes_the_mask_over_a_range_of_dice(kind):
     assert all(other.shape == mask.shape and other.dtype == bool for other in made)
     assert np.mean(np.array(dice) < 1) > 0.6
     assert np.ptp(dice) > 0.1
+
+
+def test_both_ways_of_computing_dice_agree_and_two_empty_masks_have_none():
+    masks = np.random.default_rng(0).random((2, 3, 1, 5, 5)) < 0.5
+    masks[:, 2] = False
+    by_torch = dice_of(*(torch.from_numpy(part.astype(np.float32)) for part in masks)).numpy()
+    assert dice_of_arrays(*masks, axis=(1, 2, 3)) == pytest.approx(by_torch)
+    assert dice_of_arrays(*masks[:, 0]) == pytest.approx(by_torch[0])
+    assert by_torch[2] == 0
 
 
 def pool_of(dice) -> Pool:
