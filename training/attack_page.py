@@ -110,7 +110,7 @@ def _pipeline_section(figures: Figures) -> list[str]:
     rows += [(f"FGSM, {name}, {way}", *_by_eps(m["fgsm"], way)) for name, m in figures.items() for way in _WAYS]
     rows.append(("goal, PGD", *_PGD_GOAL))
     rows += [
-        (f"PGD, {name}, {way}", *_by_eps([{**m["fgsm"][0]}, *m["pgd"]], way))
+        (f"PGD, {name}, {way}", *_by_eps([m["fgsm"][0], *m["pgd"]], way))
         for name, m in figures.items()
         for way in _WAYS
     ]

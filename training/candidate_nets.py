@@ -21,6 +21,8 @@ from .naming import candidate_file
 from .split import read_split
 from .windows import Augmentation, Windows, crop
 
+_BATCH = 64  # windows that are drawn on together
+
 
 class CandidateTraining(lightning.LightningModule):
     """A multi-class U-net, so that one training serves all structures; batches are row numbers of the windows."""
@@ -53,17 +55,17 @@ class CandidateTraining(lightning.LightningModule):
         return loss
 
     @torch.inference_mode()
-    def draw(self, batch_size: int) -> np.ndarray:
+    def draw(self) -> np.ndarray:
         """The labels this net draws on every window, shape (n, side, side), uint8.
 
         Nothing is kept outside the inner window: the net was trained on crops of that size around the heart.
         """
         self.eval()
         drawn = np.zeros(self.labels.shape, np.uint8)
-        for first in range(0, len(drawn), batch_size):
-            part = self.image[first : first + batch_size, None].float()
+        for first in range(0, len(drawn), _BATCH):
+            part = self.image[first : first + _BATCH, None].float()
             logits = self.network(part.to(self.device, memory_format=torch.channels_last))
-            drawn[first : first + batch_size] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+            drawn[first : first + _BATCH] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
         self.train()
         inner = slice(self.study.margin, self.study.margin + self.study.window_size)
         kept = np.zeros_like(drawn)
@@ -86,7 +88,7 @@ class ReadOut(Callback):
         """Draw on every window where this epoch is one to read out."""
         epoch = trainer.current_epoch + 1
         if epoch in self.files and trainer.is_global_zero:
-            write_arrays(self.files[epoch], {"labels": module.draw(64)})
+            write_arrays(self.files[epoch], {"labels": module.draw()})
 
 
 def _readouts(study: Study, depth: int, filters: int) -> dict[int, Path]:

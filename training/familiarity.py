@@ -20,7 +20,7 @@ from .configuration import Structure, Study, stage_arguments
 from .files import read_json, write_json
 from .naming import candidate_files
 from .patients import find_volumes
-from .perturbations import read_perturbed
+from .perturbations import MEASURED_VARIANTS, read_perturbed
 from .split import read_split
 from .windows import Windows, margin_window
 
@@ -51,7 +51,7 @@ def _path(study: Study, structure: Structure) -> Path:
 
 
 def describe_windows(
-    study: Study, structure: Structure, patients: list[str], *, variants: int = 6
+    study: Study, structure: Structure, patients: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Describe the slices of these patients as the clinic's windows show them.
 
@@ -62,13 +62,12 @@ def describe_windows(
         study: The study.
         structure: The structure.
         patients: Names of the patients.
-        variants: Perturbed masks of each slice at most.
 
     Returns:
         Descriptors of shape (n, d), and the position of each slice's patient in ``patients``, shape (n,).
     """
     windows = Windows.of(study)
-    places = [(windows.centroids(m), m.any(axis=(1, 2))) for m in _candidates(study, structure, windows, variants)]
+    places = [(windows.centroids(m), m.any(axis=(1, 2))) for m in _candidates(study, structure, windows)]
     centres, drawn = (np.stack(part) for part in zip(*places, strict=True))
     described, owners = [], []
     for volume in find_volumes(study.data):
@@ -86,13 +85,13 @@ def describe_windows(
     return np.concatenate(described), np.array(owners)
 
 
-def _candidates(study: Study, structure: Structure, windows: Windows, variants: int) -> Iterator[NDArray[np.bool_]]:
+def _candidates(study: Study, structure: Structure, windows: Windows) -> Iterator[NDArray[np.bool_]]:
     """Masks of all slices in the cache, one source after the other: together they would fill the memory."""
     yield windows.labels == structure.label
     for path in candidate_files(study):
         with np.load(path) as stored:
             yield stored["labels"] == structure.label
-    yield from read_perturbed(study, structure)[0][:variants]
+    yield from read_perturbed(study, structure)[0][:MEASURED_VARIANTS]
 
 
 if __name__ == "__main__":

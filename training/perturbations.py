@@ -113,6 +113,7 @@ KINDS: dict[str, Callable[[Mask, NDArray[np.uint8], Generator], Mask]] = {
 }
 EXTRA_SLICE = "extra slice"
 ALL_KINDS = (*KINDS, EXTRA_SLICE)
+MEASURED_VARIANTS = 6  # of each slice at most that are scored, or described for the familiarity check
 
 
 def perturb(mask: Mask, labels: NDArray[np.uint8], kind: str, rng: Generator) -> Mask:

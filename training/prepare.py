@@ -22,18 +22,17 @@ def prepare(study: Study) -> None:
     write_json(study.folder / "split.json", split, indent=2)
     parts = [_windows_of(study, volume) for volume in volumes]
     Windows(
-        image=np.concatenate([image for image, _, _ in parts]),
-        labels=np.concatenate([labels for _, labels, _ in parts]),
-        slice_index=np.concatenate([indices for _, _, indices in parts]),
-        volume=np.concatenate([np.full(len(part[0]), number) for number, part in enumerate(parts)]),
+        image=np.concatenate([image for image, _ in parts]),
+        labels=np.concatenate([labels for _, labels in parts]),
+        volume=np.concatenate([np.full(len(image), number) for number, (image, _) in enumerate(parts)]),
         volume_names=tuple(volume.name for volume in volumes),
         volume_patients=tuple(volume.patient for volume in volumes),
     ).write(study)
     counts = {part: len(patients) for part, patients in split.items()}
-    print(f"{len(volumes)} volumes, {sum(len(p[0]) for p in parts)} slices, patients {counts}")
+    print(f"{len(volumes)} volumes, {sum(len(image) for image, _ in parts)} slices, patients {counts}")
 
 
-def _windows_of(study: Study, volume: Volume) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _windows_of(study: Study, volume: Volume) -> tuple[np.ndarray, np.ndarray]:
     case, labels = volume.read()
     window = margin_window(study, case)
     indices = np.arange(case.n_slices)
@@ -41,7 +40,7 @@ def _windows_of(study: Study, volume: Volume) -> tuple[np.ndarray, np.ndarray, n
     inner = slice(study.margin, study.margin + study.window_size)
     intensity_range = percentile_range(values[:, inner, inner], volume.name)
     label_windows = resample_slices(case, labels, window, indices, sitk.sitkNearestNeighbor)
-    return normalised(values, intensity_range).astype(np.float16), label_windows, indices
+    return normalised(values, intensity_range).astype(np.float16), label_windows
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .dice import dice_of_arrays
 from .files import write_arrays
 from .naming import candidate_files
 from .patients import find_volumes
-from .perturbations import ALL_KINDS, read_perturbed
+from .perturbations import ALL_KINDS, MEASURED_VARIANTS, read_perturbed
 from .windows import Windows, margin_window
 
 NET = -1  # the kind of a candidate that a U-net drew; others are positions in ALL_KINDS
@@ -70,9 +70,7 @@ class Scores:
             return cls(**{entry.name: stored[entry.name] for entry in fields(cls)})
 
 
-def score_patients(
-    study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str], *, variants: int = 6
-) -> Scores:
+def score_patients(study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str]) -> Scores:
     """Score all U-net candidates and some perturbed masks of these patients; as volumes, the references too."""
     windows = Windows.of(study)
     chosen = [v for v in find_volumes(study.data) if v.patient in patients]
@@ -84,10 +82,11 @@ def score_patients(
         for volume in chosen:
             drawn = labels[rows[volume.name]] == structure.label
             candidates[volume.name].append((drawn, np.full(len(drawn), NET)))
-    masks, kinds = read_perturbed(study, structure)
+    masks, kinds = (part[:MEASURED_VARIANTS] for part in read_perturbed(study, structure))
     for volume in chosen:
-        for variant in range(min(variants, len(masks))):
-            candidates[volume.name].append((masks[variant, rows[volume.name]], kinds[variant, rows[volume.name]]))
+        candidates[volume.name] += [
+            (mask[rows[volume.name]], kind[rows[volume.name]]) for mask, kind in zip(masks, kinds, strict=True)
+        ]
         drawn = windows.labels[rows[volume.name]] == structure.label
         candidates[volume.name].append((drawn, np.full(len(drawn), REFERENCE)))
     slices: list[tuple] = []

@@ -25,7 +25,6 @@ class Windows:
     Attributes:
         image: Shape (n, side, side), float16 in [-1, 1].
         labels: Shape (n, side, side), uint8 reference labels.
-        slice_index: Index of each slice in its volume, shape (n,).
         volume: Number of each slice's volume, shape (n,).
         volume_names: Name of each volume.
         volume_patients: Patient of each volume.
@@ -33,7 +32,6 @@ class Windows:
 
     image: NDArray[np.float16]
     labels: NDArray[np.uint8]
-    slice_index: NDArray[np.int64]
     volume: NDArray[np.int64]
     volume_names: tuple[str, ...]
     volume_patients: tuple[str, ...]
@@ -56,7 +54,6 @@ class Windows:
             return cls(
                 stored["image"],
                 stored["labels"],
-                stored["slice_index"],
                 stored["volume"],
                 tuple(stored["volume_names"].tolist()),
                 tuple(stored["volume_patients"].tolist()),
