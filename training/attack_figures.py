@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from SegQualityQCLib.networks import difference
 
 from .attack_study import evaluated_model
 from .attacks import IMAGE_LIMITS, fgsm, score_of_pipeline
-from .bundling import model_name
 from .configuration import Structure, Study
 from .corruptions import STRENGTHS
+from .files import read_json
+from .naming import model_name
 
 _DEMO_SLICE, _DEMO_EPS = 2, (0.0, 0.05, 0.1, 0.3)
 _ATTACKS = {"fgsm": "FGSM, whole pipeline", "pgd": "PGD, whole pipeline", "fgsm-difference": "FGSM, difference image"}
@@ -93,7 +93,8 @@ def _draw_steps(figures: dict[str, dict[str, Any]], path: Path) -> None:
             axes[1].plot(measured["steps"]["gain"])
     axes[0].set(xlabel="steps", ylabel="mean absolute error", ylim=(0, None))
     axes[1].set(xlabel="steps", ylabel="gain of the directed logit", ylim=(0, None))
-    axes[0].legend(fontsize=7)
+    if axes[0].lines:
+        axes[0].legend(fontsize=7)
     _save(figure, path)
 
 
@@ -132,7 +133,7 @@ def _draw_corruptions(paths: list[Path], path: Path) -> None:
         len(paths), 3, figsize=(11, 3 * len(paths)), sharey="col", squeeze=False, constrained_layout=True
     )
     for row, source in zip(axes, paths, strict=True):
-        measured = json.loads(source.read_text(encoding="utf-8"))
+        measured = read_json(source)
         for number, (kind, strengths) in enumerate(measured["kinds"].items()):
             for axis, key in zip(row, ("mae", "coverage", "unfamiliar"), strict=True):
                 values = [measured["clean"][key], *(entry[key] for entry in strengths)]

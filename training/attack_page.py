@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.writing import write_text_atomically
+
 from .attack_figures import draw_all
 from .attack_study import BAD, GOOD, settings_of
 from .attack_transfer import attacked_names
-from .bundling import model_name
-from .configuration import HARDENED, Structure, Study, stage_arguments
+from .configuration import Structure, Study, stage_arguments
+from .files import read_json
+from .naming import attacked_models, model_name
 from .results_page import markdown_table
 
 # arXiv 1903.08773, table 2: MAE ± SD at eps 0, 0.05, 0.1, 0.2, 0.3.
@@ -30,10 +33,16 @@ Figures = dict[str, dict[str, Any]]  # by the name of the model
 
 
 def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
-    """Write attacks.md and its figures into ``target``."""
+    """Write attacks.md and its figures into ``target``.
+
+    Raises:
+        InputError: No model was attacked yet.
+    """
     target.mkdir(parents=True, exist_ok=True)
     folder = study.folder / "attacks"
-    figures = {name: _read(folder / f"{name}.json") for name in attacked_names(study, structure)}
+    figures = {name: read_json(folder / f"{name}.json") for name in attacked_names(study, structure)}
+    if not figures:
+        raise InputError(f"No model of the {structure.name} was attacked yet: run python -m training.attack_study.")
     some = next(iter(figures.values()))
     lines = [
         f"# Attacks and corruptions: {structure.name}, study {study.name}",
@@ -52,7 +61,7 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
         *_target_section(figures),
         *_smallest_section(study, figures),
         *_strength_section(study, figures),
-        *_transfer_section(study, _read(folder / "transfer.json")),
+        *_transfer_section(study, read_json(folder / "transfer.json")),
         *_defence_section(study, figures),
         *_clean_section(study, structure),
         *_corruption_section(study, structure),
@@ -61,9 +70,7 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
     ]
     lines += [f"![{says}]({name})\n" for name, says in draw_all(study, structure, figures, target)]
     lines += ["## Weights", "", *_weights_table(figures)]
-    partial = target / "attacks.partial"
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(target / "attacks.md")
+    write_text_atomically(target / "attacks.md", "\n".join(lines) + "\n")
 
 
 def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
@@ -76,9 +83,8 @@ def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
 
 def _first_seed(study: Study, structure: Structure) -> list[str]:
     """The names of the first seed's models, the hardened ones last."""
-    seed, hardened = study.seeds[0], [kind for kind in structure.kinds if kind in study.hardening]
-    names = [model_name(study, structure, kind, seed) for kind in structure.kinds]
-    return names + [model_name(study, structure, kind, seed, HARDENED) for kind in hardened]
+    models = attacked_models(study, structure)
+    return [model_name(study, structure, *model) for model in models if model[1] == study.seeds[0]]
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:
@@ -104,7 +110,7 @@ def _pipeline_section(figures: Figures) -> list[str]:
     rows += [(f"FGSM, {name}, {way}", *_by_eps(m["fgsm"], way)) for name, m in figures.items() for way in _WAYS]
     rows.append(("goal, PGD", *_PGD_GOAL))
     rows += [
-        (f"PGD, {name}, {way}", *_by_eps([{**m["fgsm"][0]}, *m["pgd"]], way))
+        (f"PGD, {name}, {way}", *_by_eps([m["fgsm"][0], *m["pgd"]], way))
         for name, m in figures.items()
         for way in _WAYS
     ]
@@ -169,25 +175,31 @@ def _smallest_section(study: Study, figures: Figures) -> list[str]:
 
 def _strength_section(study: Study, figures: Figures) -> list[str]:
     """What more steps add, and that the loss that the attack maximises goes up."""
+    longest = 2 * settings_of(study).pgd_steps
+    shown = [step for step in _CHOSEN_STEPS if step <= longest] or [longest]
+    measured = {name: row["steps"] for name, row in figures.items() if "steps" in row}
     rows = []
-    for name, measured in figures.items():
-        if "steps" not in measured:
-            continue
-        steps, last = measured["steps"], len(measured["steps"]["mae"]) - 1
-        taken = [step for step in _CHOSEN_STEPS if step <= last] or [last]
+    for name, steps in measured.items():
         rows += [
-            (name, f"MAE, worst, eps {steps['eps']:g}", *(f"{steps['mae'][step]:.3f}" for step in taken)),
-            (name, "gain of the directed logit", *(f"{steps['gain'][step]:.2f}" for step in taken)),
+            (name, f"MAE, worst, eps {steps['eps']:g}", *_at_steps(steps["mae"], shown, 3)),
+            (name, "gain of the directed logit", *_at_steps(steps["gain"], shown, 2)),
         ]
-    head = ("model", "figure", *(f"{step} steps" for step in taken))
+    counts = sorted({steps["slices"] for steps in measured.values()}) or [0]
+    head = ("model", "figure", *(f"{step} steps" for step in shown))
     return [
         "## How strong PGD is",
         "",
-        f"On {steps['slices']} of the slices, best so far after so many steps of one run. PGD maximises the gain.",
+        f"On {' or '.join(map(str, counts))} of the slices, best so far after so many steps of one run. "
+        "PGD maximises the gain.",
         "",
         *markdown_table(head, rows),
         "",
     ]
+
+
+def _at_steps(trace: list[float], shown: list[int], digits: int) -> tuple[str, ...]:
+    """The figures after these steps; a dash where a record of other settings ends before."""
+    return tuple(f"{trace[step]:.{digits}f}" if step < len(trace) else "-" for step in shown)
 
 
 def _transfer_section(study: Study, transfer: dict[str, Any]) -> list[str]:
@@ -236,7 +248,7 @@ def _clean_section(study: Study, structure: Structure) -> list[str]:
     for name in _first_seed(study, structure):
         path = study.folder / "evaluation" / f"{name}.json"
         if path.is_file():
-            measured = _read(path)
+            measured = read_json(path)
             maes = (f"{measured[p]['mae'][0]:.4f}" if p in measured else "-" for p in ("nets", "perturbed"))
             rows.append((name, *maes))
     return [
@@ -253,7 +265,7 @@ def _corruption_section(study: Study, structure: Structure) -> list[str]:
     """MAE, r, coverage and refusals by corruption and strength."""
     lines = ["## Faults of a scanner", ""]
     for path in _corruption_files(study, structure):
-        measured = _read(path)
+        measured = read_json(path)
         rows = [("none", "0", *_corruption_cells(measured["clean"]))]
         for kind, strengths in measured["kinds"].items():
             rows += [(kind, str(number), *_corruption_cells(row)) for number, row in enumerate(strengths, 1)]
@@ -313,10 +325,6 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.0f} %"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, target=Path)
-    write_attack_page(arguments.study, arguments.study.structure(arguments.structure), arguments.target)
+    arguments = stage_arguments(__doc__, structure=True, target=Path)
+    write_attack_page(arguments.study, arguments.structure, arguments.target)

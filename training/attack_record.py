@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from .files import read_json, write_arrays, write_json
+
 
 class Record:
     """Figures (NAME.json) and arrays (NAME.npz) of one attacked model.
@@ -25,7 +27,7 @@ class Record:
         self.figures: dict[str, Any] = json.loads(json.dumps({"name": name, **describes}))
         self.arrays: dict[str, Any] = {}
         if self.path.is_file():
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+            found = read_json(self.path)
             if all(found.get(key) == value for key, value in self.figures.items()):
                 self.figures = found
                 with np.load(self.path.with_suffix(".npz")) as stored:
@@ -35,9 +37,5 @@ class Record:
         """Add figures and arrays, and write both whole or not at all."""
         self.figures |= figures
         self.arrays |= {key: value.numpy() for key, value in (arrays or {}).items()}
-        partial = self.path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **self.arrays)
-        partial.replace(self.path.with_suffix(".npz"))
-        partial = self.path.with_suffix(".partial")
-        partial.write_text(json.dumps(self.figures, indent=1) + "\n", encoding="utf-8")
-        partial.replace(self.path)
+        write_arrays(self.path.with_suffix(".npz"), self.arrays)
+        write_json(self.path, self.figures)

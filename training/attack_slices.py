@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,8 @@ from SegQualityQCLib.errors import InputError
 
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import AttackStudy, Structure, Study
+from .dice import dice_of
+from .split import read_split
 from .windows import Windows, crop
 
 BATCH = 6  # slices that are attacked together; more do not fit into a CPU's cache and take longer each
@@ -56,8 +57,8 @@ def test_slices(study: Study, structure: Structure, settings: AttackStudy) -> Sl
     Raises:
         InputError: There is none: the U-nets drew nothing on the test patients.
     """
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     rows = windows.rows_of(split["test"])
     rng = np.random.default_rng(study.split_seed)
     perturbed = round(settings.slices * settings.perturbed)
@@ -88,6 +89,5 @@ def _cut(
         None,
     )
     mask, reference = cut[:, :1], cut[:, 1:]
-    overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
     patients = np.array(windows.volume_patients)[windows.volume[rows]]
-    return image, mask, 2 * overlap / area.clamp(min=1), patients
+    return image, mask, dice_of(mask, reference), patients

@@ -28,6 +28,7 @@ from .attacks import (
     DIFFERENCE_LIMITS,
     IMAGE_LIMITS,
     Score,
+    direction_of_error,
     gradient,
     pgd,
     score_of_pipeline,
@@ -35,9 +36,9 @@ from .attacks import (
     smallest_eps,
     step_along,
 )
-from .bundling import model_name
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .defences import averaged, smoothed
+from .naming import model_name
 
 BAD, GOOD = 0.6, 0.8  # a slice below the one is bad, above the other good
 UP, DOWN = 1.0, -1.0
@@ -92,7 +93,7 @@ def run_attack(slices: Slices, craft: Craft, crafted: Scorer, judged: Scorer | N
         score = crafted(mask)
         up, down = (craft(score, image, torch.full_like(dice, way), batch) for way in (UP, DOWN))
         with torch.no_grad():
-            rising = torch.sigmoid(score(image)) >= dice
+            rising = direction_of_error(score(image), dice) == UP
             clean, high, low = (torch.sigmoid(judged(mask)(seen)) for seen in (image, up, down))
         upwards = (high - dice).abs() >= (low - dice).abs()
         worst = torch.where(upwards[:, None, None, None], up, down)
@@ -266,11 +267,5 @@ def _share(hit: Tensor) -> float | None:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
-    attack_model(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
+    attack_model(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)

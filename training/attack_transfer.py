@@ -11,21 +11,16 @@ import torch
 from .attack_slices import BATCH
 from .attack_study import evaluated_model, settings_of
 from .attacks import score_of_pipeline
-from .bundling import model_name
-from .configuration import HARDENED, Structure, Study, stage_arguments
+from .configuration import Structure, Study, stage_arguments
+from .files import read_json, write_json
+from .naming import attacked_models, model_name
 
 
 def attacked_names(study: Study, structure: Structure) -> list[str]:
-    """The models that PGD was tried on so far: all kinds and seeds, and the hardened ones of the first seed."""
-    names = []
-    for variant in (None, HARDENED):
-        for kind in structure.kinds:
-            for seed in study.seeds if variant is None else study.seeds[:1]:
-                name = model_name(study, structure, kind, seed, variant)
-                path = study.folder / "attacks" / f"{name}.json"
-                if path.is_file() and "pgd" in json.loads(path.read_text(encoding="utf-8")):
-                    names.append(name)
-    return names
+    """The names of the models that PGD was tried on so far."""
+    names = [model_name(study, structure, *model) for model in attacked_models(study, structure)]
+    paths = [study.folder / "attacks" / f"{name}.json" for name in names]
+    return [path.stem for path in paths if path.is_file() and "pgd" in read_json(path)]
 
 
 @torch.inference_mode()
@@ -44,10 +39,10 @@ def measure_transfer(study: Study, structure: Structure) -> None:
             logits = torch.cat([score_of_pipeline(estimator, mask[part])(image[part]) for part in parts])
             table[source][judge] = float((torch.sigmoid(logits) - true).abs().mean())
     content = {"eps": settings_of(study).pgd_eps[-1], "mae": table}
-    (folder / "transfer.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "transfer.json", content)
     print(json.dumps(content, indent=1))
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str)
-    measure_transfer(arguments.study, arguments.study.structure(arguments.structure))
+    arguments = stage_arguments(__doc__, structure=True)
+    measure_transfer(arguments.study, arguments.structure)

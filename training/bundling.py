@@ -11,21 +11,10 @@ from typing import Any
 import torch
 
 from .configuration import Structure, Study, Variant
+from .naming import bundle_name, run_name
 from .provenance import provenance_of
-from .reg_net import run_name
 
 NO_INTERVAL = {"edges": [0.0, 1.0], "low": [-1.0], "high": [1.0]}
-
-
-def bundle_name(study: Study, structure: Structure, kind: str) -> str:
-    """Name of a structure's bundle: the data set, the structure, and the method where it is not the first one."""
-    dataset = study.name.split("-")[0]
-    return f"{dataset}-{structure.key}" + ("" if kind == structure.kinds[0] else f"-{kind}")
-
-
-def model_name(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> str:
-    """The name that the files of a model's calibration, evaluation and attacks share."""
-    return f"{bundle_name(study, structure, kind)}-seed{seed}" + (f"-{variant.name}" if variant else "")
 
 
 def write_bundle(

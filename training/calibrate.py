@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.calibration import COVERAGE, fit_table
 from SegQualityQCLib.estimator import load_estimator
 
-from .bundling import NO_INTERVAL, model_name, write_bundle
+from .bundling import NO_INTERVAL, write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .familiarity import read_familiarity
+from .files import write_json
+from .naming import model_name
 from .scoring import NET, Scores, balanced, score_patients
+from .split import read_split
 
 # With this table the interval is as wide as the error that the network expects, unless an end is clipped.
 EXPECTED_ERROR = {"edges": [0.0, 1.0], "low": [-0.5], "high": [0.5]}
@@ -29,7 +29,7 @@ def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant:
     folder = study.folder / "calibration"
     folder.mkdir(parents=True, exist_ok=True)
     name = model_name(study, structure, kind, seed, variant)
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    split = read_split(study)
     familiarity = read_familiarity(study, structure)
     provisional = folder / name
     # Everything counts as familiar while the residuals are measured.
@@ -51,7 +51,7 @@ def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant:
     scores = score_patients(study, structure, estimator, split["validation"])
     scores.write(folder / f"{name}-validation.npz")
     tables = {"coverage": COVERAGE, "slice": _slice_table(scores, study.split_seed), "volume": _volume_table(scores)}
-    _write(folder / f"{name}.json", {"calibration": tables, "familiarity": familiarity})
+    write_json(folder / f"{name}.json", {"calibration": tables, "familiarity": familiarity})
     print(name, "slice table", tables["slice"])
 
 
@@ -80,18 +80,6 @@ def _rounded(table: dict[str, list[float]]) -> dict[str, list[float]]:
     return {key: np.round(values, 5).tolist() for key, values in table.items()}
 
 
-def _write(path: Path, content: dict) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
-    calibrate(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
+    calibrate(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)

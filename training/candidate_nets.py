@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from itertools import product
 from pathlib import Path
 
 import lightning.pytorch as lightning
@@ -17,8 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from .configuration import Fit, Study, stage_arguments
+from .files import write_arrays
 from .fitting import fit, one_cycle
+from .naming import candidate_file
+from .split import read_split
 from .windows import Augmentation, Windows, crop
+
+_BATCH = 64  # windows that are drawn on together
 
 
 class CandidateTraining(lightning.LightningModule):
@@ -52,17 +55,17 @@ class CandidateTraining(lightning.LightningModule):
         return loss
 
     @torch.inference_mode()
-    def draw(self, batch_size: int) -> np.ndarray:
+    def draw(self) -> np.ndarray:
         """The labels this net draws on every window, shape (n, side, side), uint8.
 
         Nothing is kept outside the inner window: the net was trained on crops of that size around the heart.
         """
         self.eval()
         drawn = np.zeros(self.labels.shape, np.uint8)
-        for first in range(0, len(drawn), batch_size):
-            part = self.image[first : first + batch_size, None].float()
+        for first in range(0, len(drawn), _BATCH):
+            part = self.image[first : first + _BATCH, None].float()
             logits = self.network(part.to(self.device, memory_format=torch.channels_last))
-            drawn[first : first + batch_size] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+            drawn[first : first + _BATCH] = logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
         self.train()
         inner = slice(self.study.margin, self.study.margin + self.study.window_size)
         kept = np.zeros_like(drawn)
@@ -78,69 +81,53 @@ class CandidateTraining(lightning.LightningModule):
 class ReadOut(Callback):
     """After the epochs named in the configuration, keeps what the net draws."""
 
-    def __init__(self, study: Study, stem: str) -> None:
-        self.readouts = study.candidate_nets.readouts
-        self.folder = study.folder / "candidates"
-        self.stem = stem
+    def __init__(self, study: Study, depth: int, filters: int) -> None:
+        self.files = _readouts(study, depth, filters)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: CandidateTraining) -> None:
         """Draw on every window where this epoch is one to read out."""
         epoch = trainer.current_epoch + 1
-        path = candidate_file(self.folder, self.stem, epoch)
-        if epoch in self.readouts and trainer.is_global_zero:
-            partial = path.with_suffix(".partial.npz")
-            np.savez_compressed(partial, labels=module.draw(64))
-            partial.replace(path)
+        if epoch in self.files and trainer.is_global_zero:
+            write_arrays(self.files[epoch], {"labels": module.draw()})
 
 
-def candidate_file(folder: Path, stem: str, epoch: int) -> Path:
-    """Where the candidates of a net at an epoch are kept."""
-    return folder / f"{stem}-epoch{epoch:03d}.npz"
-
-
-def candidate_files(study: Study) -> list[Path]:
-    """The candidate files of all nets and epochs of a study, in a fixed order."""
-    settings = study.candidate_nets
-    return [
-        candidate_file(study.folder / "candidates", f"depth{depth}-filters{filters}", epoch)
-        for depth, filters, epoch in product(settings.depths, settings.filters, settings.readouts)
-    ]
+def _readouts(study: Study, depth: int, filters: int) -> dict[int, Path]:
+    """The candidate file of each epoch that is read out."""
+    return {epoch: candidate_file(study, depth, filters, epoch) for epoch in study.candidate_nets.readouts}
 
 
 def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "1") -> None:
     """Train one U-net on the training patients and keep its read-outs on all patients."""
     torch.manual_seed(study.seeds[0] + 1000 * depth + filters)
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     rows = torch.from_numpy(windows.rows_of(split["train"]))
     settings = study.candidate_nets
-    stem = f"depth{depth}-filters{filters}"
-    (study.folder / "candidates").mkdir(parents=True, exist_ok=True)
-    _forget_run_without_readouts(study, stem)
+    folder = study.folder / "candidates" / f"depth{depth}-filters{filters}"
+    folder.mkdir(parents=True, exist_ok=True)
+    _forget_run_without_readouts(folder, _readouts(study, depth, filters))
     fit(
         CandidateTraining(study, windows, depth, filters),
         DataLoader(TensorDataset(rows), settings.batch_size, shuffle=True),
         None,
-        folder=study.folder / "candidates" / stem,
+        folder=folder,
         epochs=settings.readouts[-1],
         precision=study.precision,
         devices=devices,
-        callbacks=(ReadOut(study, stem),),
+        callbacks=(ReadOut(study, depth, filters),),
     )
 
 
-def _forget_run_without_readouts(study: Study, stem: str) -> None:
+def _forget_run_without_readouts(folder: Path, files: dict[int, Path]) -> None:
     """Begin anew where the checkpoint is past a read-out that is gone: Snakemake removes those of a failed rule."""
-    folder = study.folder / "candidates"
-    last = folder / stem / "last.ckpt"
+    last = folder / "last.ckpt"
     if not last.is_file():
         return
     done = torch.load(last, map_location="cpu", weights_only=False)["epoch"] + 1
-    past = [epoch for epoch in study.candidate_nets.readouts if epoch <= done]
-    if not all(candidate_file(folder, stem, epoch).is_file() for epoch in past):
-        shutil.rmtree(folder / stem)
+    if not all(path.is_file() for epoch, path in files.items() if epoch <= done):
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, depth=int, filters=int)
+    arguments = stage_arguments(__doc__, devices=True, depth=int, filters=int)
     train_candidate_net(arguments.study, arguments.depth, arguments.filters, arguments.devices)

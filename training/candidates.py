@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from SegQualityQCLib.errors import InputError
 
-from .candidate_nets import candidate_files
 from .configuration import Structure, Study
+from .dice import dice_of_arrays
+from .naming import candidate_files
 from .perturbations import ALL_KINDS, read_perturbed
 from .windows import Windows
 
@@ -97,10 +98,7 @@ def perturbed_pool(study: Study, structure: Structure, windows: Windows, without
 
 def _dice(masks: NDArray[np.bool_], reference: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Dice of each mask with the reference of its slice; NaN where the mask is empty."""
-    size = reference.sum(axis=(1, 2))
-    dice = np.full(masks.shape[:2], np.nan, np.float32)
+    dice = np.empty(masks.shape[:2], np.float32)
     for source, drawn in enumerate(masks):
-        area = drawn.sum(axis=(1, 2))
-        overlap = (drawn & reference).sum(axis=(1, 2))
-        dice[source] = np.where(area > 0, 2 * overlap / np.maximum(area + size, 1), np.nan)
+        dice[source] = np.where(drawn.any(axis=(1, 2)), dice_of_arrays(drawn, reference, axis=(1, 2)), np.nan)
     return dice

@@ -327,24 +327,38 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
     return _build(Study, content, str(path))
 
 
-def stage_arguments(description: str | None, *, variant: bool = False, **extra: type) -> argparse.Namespace:
+def stage_arguments(
+    description: str | None, *, structure: bool = False, variant: bool = False, devices: bool = False, **extra: type
+) -> argparse.Namespace:
     """Parse the arguments that the stages share and a stage's own, and read the study into ``.study``.
 
     Args:
         description: What the stage does.
-        variant: Whether the stage takes the name of a variant.
+        structure: Whether the stage takes the key of a structure; ``.structure`` is that one.
+        variant: Whether the stage takes the name of a variant; ``.variant`` is that one, or ``None``.
+        devices: Whether the stage trains, and takes the number of devices to train on.
         extra: Names and types of the stage's own arguments, each required.
+
+    Raises:
+        InputError: The study cannot be read, or has no such structure or variant.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", required=True, help="YAML file of the study")
     parser.add_argument("--runs", help="folder of the runs; by default SEGQUALITY_RUNS, else runs")
-    parser.add_argument("--devices", default="1", help="number of GPUs, or of processes on a CPU")
+    if devices:
+        parser.add_argument("--devices", default="1", help="number of GPUs, or of processes on a CPU")
+    if structure:
+        parser.add_argument("--structure", required=True, help="key of a structure of the study")
     if variant:
         parser.add_argument("--variant", help="name of a variant of the study")
     for name, kind in extra.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
     arguments = parser.parse_args()
     arguments.study = read_study(arguments.config, arguments.runs)
+    if structure:
+        arguments.structure = arguments.study.structure(arguments.structure)
+    if variant:
+        arguments.variant = arguments.study.variant(arguments.variant)
     return arguments
 
 

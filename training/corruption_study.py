@@ -6,7 +6,6 @@ familiarity check are the library's own; slices that the check calls unfamiliar 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,20 +15,22 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SegQualityQCLib.calibration import interval
-from SegQualityQCLib.case import Case, checked_labelmap
+from SegQualityQCLib.case import Case
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.familiarity import is_familiar
 from SegQualityQCLib.network_estimators import DirectEstimator
-from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.window import reaches_outside
 
 from .attack_study import evaluated_model, settings_of
-from .bundling import model_name
 from .candidates import net_pool, perturbed_pool
 from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from .dice import dice_of_arrays
+from .files import write_json
+from .naming import model_name
 from .patients import find_volumes
 from .scoring import onto_image
+from .split import read_split
 from .windows import Windows
 
 
@@ -64,35 +65,30 @@ def study_corruptions(study: Study, structure: Structure, kind: str, seed: int, 
         print(name, corruption, [f"{row['mae']:.3f}" for row in rows], flush=True)
     folder = study.folder / "corruptions"
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{name}.partial"
-    partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / f"{name}.json")
+    write_json(folder / f"{name}.json", figures)
 
 
 def _subjects(study: Study, structure: Structure, settings: AttackStudy) -> Iterator[Subject]:
     """Test volumes spread over the patients, each with candidates from the worst to the best."""
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     pool = (perturbed_pool if settings.perturbed == 1 else net_pool)(study, structure, windows)
     volumes = [volume for volume in find_volumes(study.data) if volume.patient in split["test"]]
     for place in np.unique(np.linspace(0, len(volumes) - 1, settings.volumes).round().astype(int)):
         volume = volumes[place]
-        rows = np.flatnonzero(windows.volume == windows.volume_names.index(volume.name))
-        image = read_image(volume.image)
-        labels = checked_labelmap(read_image(volume.reference), volume.reference.name)
-        heart = Case.from_images(image, sitk.Cast(labels > 0, sitk.sitkUInt8), label=1)
-        reference = _slices(labels, heart.axis) == structure.label
+        rows = windows.rows_of_volume(volume.name)
+        case, labels = volume.read()
+        reference = _slices(labels, case.axis) == structure.label
         means = np.nan_to_num(pool.dice[:, rows]).mean(axis=1)
         drawn = [source for source in np.argsort(means) if pool.masks[source, rows].any()]
         candidates, dice = [], []
         for rank in np.unique(np.linspace(0, len(drawn) - 1, settings.candidates).round().astype(int)):
-            candidate = onto_image(study, heart, pool.masks[drawn[rank], rows])
-            mask = _slices(candidate, heart.axis).astype(bool)
+            candidate = onto_image(study, case, pool.masks[drawn[rank], rows])
+            mask = _slices(candidate, case.axis).astype(bool)
             if mask.any():
-                area = mask.sum((1, 2)) + reference.sum((1, 2))
                 candidates.append(candidate)
-                dice.append(2 * (mask & reference).sum((1, 2)) / np.maximum(area, 1))
-        yield Subject(image, heart.axis, tuple(candidates), tuple(dice))
+                dice.append(dice_of_arrays(mask, reference, axis=(1, 2)))
+        yield Subject(case.image, case.axis, tuple(candidates), tuple(dice))
 
 
 def _measure(
@@ -134,11 +130,5 @@ def _slices(image: sitk.Image, axis: int) -> NDArray:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
-    study_corruptions(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
+    study_corruptions(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)

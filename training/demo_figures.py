@@ -22,6 +22,8 @@ from SegQualityQCLib.network_estimators import RecRegEstimator
 from SegQualityQCLib.report import QualityReport
 from SegQualityQCLib.window import WindowedCase
 
+from .dice import dice_of_arrays
+
 _SLICE = 3
 
 
@@ -70,7 +72,7 @@ def _draw_predictions(report: QualityReport, case: Case, seen: WindowedCase, pat
     figure, axes = plt.subplots(2, (len(scored) + 1) // 2, figsize=(9.6, 5.4), constrained_layout=True)
     for axis, score in zip(axes.ravel(), scored, strict=False):
         k = score.index
-        true = 2 * (mask[k] & reference[k]).sum() / (mask[k].sum() + reference[k].sum())
+        true = dice_of_arrays(mask[k], reference[k])
         axis.imshow(seen.image[k], cmap="gray", vmin=-1, vmax=1)
         axis.contour(seen.mask[k], [0.5], colors="yellow", linewidths=0.8)
         axis.set_title(f"true {true:.2f}\npredicted {score.dice:.2f} [{score.low:.2f}, {score.high:.2f}]", fontsize=9)

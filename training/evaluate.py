@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.estimator import load_estimator
 
-from .bundling import model_name, write_bundle
+from .bundling import write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
+from .files import read_json, write_json
+from .naming import model_name
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
+from .split import read_split
 
 _RESAMPLES = 1000
 
@@ -27,8 +30,8 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
     """
     name = model_name(study, structure, kind, seed, variant)
     tables = [study.folder / "calibration" / f"{n}.json" for n in (name, model_name(study, structure, kind, seed))]
-    calibrated = json.loads(next(filter(Path.is_file, tables), tables[-1]).read_text(encoding="utf-8"))
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    calibrated = read_json(next(filter(Path.is_file, tables), tables[-1]))
+    split = read_split(study)
     folder = study.folder / "evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     provisional = folder / name
@@ -48,9 +51,7 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
     scores = score_patients(study, structure, estimator, split["test"])
     scores.write(folder / f"{name}.npz")
     figures = measure(scores, study.sampling.test, study.split_seed)
-    partial = folder / f"{name}.partial"
-    partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / f"{name}.json")
+    write_json(folder / f"{name}.json", figures)
     print(json.dumps(figures, indent=1))
 
 
@@ -137,11 +138,5 @@ def _width(scores: Scores, places: NDArray[np.int64]) -> float:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
-    evaluate(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
+    evaluate(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)

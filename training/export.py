@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from SegQualityQCLib.bundle import ModelBundle
 
-from .bundling import bundle_name, model_name, write_bundle
+from .bundling import write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
+from .files import read_json
+from .naming import bundle_name, model_name
 from .provenance import provenance_of
+from .split import read_split
 
 
 def export(
@@ -20,10 +22,9 @@ def export(
     name = bundle_name(study, structure, kind)
     evaluated = model_name(study, structure, kind, seed, variant)
     calibrated, figures = (
-        json.loads((study.folder / stage / f"{evaluated}.json").read_text(encoding="utf-8"))
-        for stage in ("calibration", "evaluation")
+        read_json(study.folder / stage / f"{evaluated}.json") for stage in ("calibration", "evaluation")
     )
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    split = read_split(study)
     target.mkdir(parents=True, exist_ok=True)
     write_bundle(
         target / name,
@@ -100,12 +101,5 @@ A predicted Dice is an estimate: read its interval.
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int, target=Path)
-    export(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.target,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int, target=Path)
+    export(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.target, arguments.variant)

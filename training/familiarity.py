@@ -5,37 +5,32 @@ The images are described in the windows that candidates of all kinds lay.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from SegQualityQCLib.case import Case, checked_labelmap
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.familiarity import describe, fit_familiarity
-from SegQualityQCLib.reading import read_image
-from SegQualityQCLib.window import Window, extract
+from SegQualityQCLib.window import Window, extract, window_grid
 
-from .candidate_nets import candidate_files
 from .configuration import Structure, Study, stage_arguments
+from .files import read_json, write_json
+from .naming import candidate_files
 from .patients import find_volumes
-from .perturbations import read_perturbed
-from .scoring import margin_grid
-from .windows import Windows
+from .perturbations import MEASURED_VARIANTS, read_perturbed
+from .split import read_split
+from .windows import Windows, margin_window
 
 
 def write_familiarity(study: Study, structure: Structure) -> None:
     """Write the statistics and the threshold that all models of a structure share."""
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    split = read_split(study)
     familiarity = fit_familiarity(*describe_windows(study, structure, split["train"] + split["validation"]))
     familiarity["threshold"] *= study.familiarity_margin
-    path = study.folder / f"familiarity-{structure.key}.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(familiarity) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_json(_path(study, structure), familiarity, indent=None)
     print(f"{structure.name}: threshold {familiarity['threshold']:.3f}")
 
 
@@ -45,14 +40,18 @@ def read_familiarity(study: Study, structure: Structure) -> dict[str, Any]:
     Raises:
         InputError: It has not been made.
     """
-    path = study.folder / f"familiarity-{structure.key}.json"
+    path = _path(study, structure)
     if not path.is_file():
         raise InputError(f"The familiarity statistics {path} have not been made: run python -m training.familiarity.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
+
+
+def _path(study: Study, structure: Structure) -> Path:
+    return study.folder / f"familiarity-{structure.key}.json"
 
 
 def describe_windows(
-    study: Study, structure: Structure, patients: list[str], *, variants: int = 6
+    study: Study, structure: Structure, patients: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Describe the slices of these patients as the clinic's windows show them.
 
@@ -63,40 +62,38 @@ def describe_windows(
         study: The study.
         structure: The structure.
         patients: Names of the patients.
-        variants: Perturbed masks of each slice at most.
 
     Returns:
         Descriptors of shape (n, d), and the position of each slice's patient in ``patients``, shape (n,).
     """
-    windows = Windows.read(study.folder / "windows.npz")
-    places = [(windows.centroids(m), m.any(axis=(1, 2))) for m in _candidates(study, structure, windows, variants)]
+    windows = Windows.of(study)
+    places = [(windows.centroids(m), m.any(axis=(1, 2))) for m in _candidates(study, structure, windows)]
     centres, drawn = (np.stack(part) for part in zip(*places, strict=True))
     described, owners = [], []
     for volume in find_volumes(study.data):
         if volume.patient not in patients:
             continue
-        rows = np.flatnonzero(windows.volume == windows.volume_names.index(volume.name))
-        labels = checked_labelmap(read_image(volume.reference), volume.reference.name)
-        heart = Case.from_images(read_image(volume.image), sitk.Cast(labels > 0, sitk.sitkUInt8), label=1)
-        grid = margin_grid(study, heart)
+        rows = windows.rows_of_volume(volume.name)
+        case, _ = volume.read()
+        grid = window_grid(case, margin_window(study, case))
         for source in np.flatnonzero(drawn[:, rows].any(axis=1)):
             y, x = centres[source, rows[0]]
             centre = grid.TransformContinuousIndexToPhysicalPoint((float(x), float(y), 0.0))
-            seen = extract(heart, Window(centre, study.window_size, study.window_spacing_mm))
+            seen = extract(case, Window(centre, study.window_size, study.window_spacing_mm))
             described.append(describe(seen.image[drawn[source, rows]]))
             owners += [patients.index(volume.patient)] * len(described[-1])
     return np.concatenate(described), np.array(owners)
 
 
-def _candidates(study: Study, structure: Structure, windows: Windows, variants: int) -> Iterator[NDArray[np.bool_]]:
+def _candidates(study: Study, structure: Structure, windows: Windows) -> Iterator[NDArray[np.bool_]]:
     """Masks of all slices in the cache, one source after the other: together they would fill the memory."""
     yield windows.labels == structure.label
     for path in candidate_files(study):
         with np.load(path) as stored:
             yield stored["labels"] == structure.label
-    yield from read_perturbed(study, structure)[0][:variants]
+    yield from read_perturbed(study, structure)[0][:MEASURED_VARIANTS]
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str)
-    write_familiarity(arguments.study, arguments.study.structure(arguments.structure))
+    arguments = stage_arguments(__doc__, structure=True)
+    write_familiarity(arguments.study, arguments.structure)

@@ -14,7 +14,6 @@ In the end the weights are mixed with those before: on clean images that gives b
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -26,24 +25,26 @@ from torch.utils.data import DataLoader
 
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.networks import difference
+from SegQualityQCLib.writing import write_text_atomically
 
 from .attacks import IMAGE_LIMITS, gradient, score_of_regression
 from .candidates import net_pool, perturbed_pool
 from .configuration import HARDENED, Hardening, Structure, Study, stage_arguments
 from .corruptions import CORRUPTIONS, STRENGTHS
+from .dice import dice_of
 from .fitting import fit
+from .naming import run_name
 from .reg_net import (
     AUGMENTATION,
     TRAINED,
     BalancedSample,
     RegTraining,
-    dice_of,
     finish,
     frozen_rec_net,
-    run_name,
     validation_loaders,
     write_folded,
 )
+from .split import read_split
 from .windows import Windows
 
 FAULTS = ("ghosting", "motion", "spike")  # what the augmentation of all trainings lacks
@@ -129,8 +130,8 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
         reg_net=replace(study.reg_net, epochs=settings.epochs, learning_rate=settings.learning_rate),
         sampling=replace(study.sampling, train=settings.train),
     )
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     module = HardenedTraining(study, windows, structure.label, pools, rec_net)
@@ -166,15 +167,9 @@ def _forget_run_of_other_weights(folder: Path, checksum: str) -> None:
     if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == checksum):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(checksum, encoding="utf-8")
+    write_text_atomically(note, checksum)
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str, kind=str, seed=int)
-    harden(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        devices=arguments.devices,
-    )
+    arguments = stage_arguments(__doc__, structure=True, devices=True, kind=str, seed=int)
+    harden(arguments.study, arguments.structure, arguments.kind, arguments.seed, devices=arguments.devices)

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import SimpleITK as sitk
+
+from SegQualityQCLib.case import Case, checked_labelmap, same_grid
 from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.reading import read_image
 
 from .configuration import DataSource
 
@@ -22,6 +26,23 @@ class Volume:
     group: str
     image: Path
     reference: Path
+
+    def read(self) -> tuple[Case, sitk.Image]:
+        """The image with all that its reference draws as one mask, whatever the label; and the reference.
+
+        The windows of the cache lie around that mask, so that they are the same for all structures.
+
+        Raises:
+            InputError: A file cannot be used, or the reference is empty or lies on another grid.
+        """
+        image, labels = read_image(self.image), read_image(self.reference)
+        if not sitk.GetArrayViewFromImage(labels).any():
+            raise InputError(f"The reference of case {self.name} is empty: take the case out of the data set.")
+        labels = checked_labelmap(labels, self.reference.name)
+        if labels.GetSize() != image.GetSize() or not same_grid(labels, image):
+            raise InputError(f"The reference of case {self.name} lies on another grid than its image.")
+        drawn = sitk.Cast(labels > 0, sitk.sitkUInt8)
+        return Case.from_images(image, drawn, label=1, image_name=self.name), labels
 
 
 def find_volumes(source: DataSource) -> list[Volume]:

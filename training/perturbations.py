@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .configuration import Structure, Study, stage_arguments
+from .files import write_arrays, write_json
 from .windows import Windows
 
 Mask = NDArray[np.bool_]
@@ -113,6 +113,7 @@ KINDS: dict[str, Callable[[Mask, NDArray[np.uint8], Generator], Mask]] = {
 }
 EXTRA_SLICE = "extra slice"
 ALL_KINDS = (*KINDS, EXTRA_SLICE)
+MEASURED_VARIANTS = 6  # of each slice at most that are scored, or described for the familiarity check
 
 
 def perturb(mask: Mask, labels: NDArray[np.uint8], kind: str, rng: Generator) -> Mask:
@@ -130,7 +131,7 @@ def perturb(mask: Mask, labels: NDArray[np.uint8], kind: str, rng: Generator) ->
 def make_perturbed(study: Study, structure: Structure) -> None:
     """Write the perturbed masks of a structure: packed bits of (variants, n, side, side), and the kind of each."""
     rng = np.random.default_rng(study.split_seed)
-    windows = Windows.read(study.folder / "windows.npz")
+    windows = Windows.of(study)
     reference = windows.labels == structure.label
     drawn = reference.any(axis=(1, 2))
     names = list(KINDS)
@@ -150,11 +151,9 @@ def make_perturbed(study: Study, structure: Structure) -> None:
             kinds[variant, row] = kind if mask.any() else -1
     folder = study.folder / f"perturbed-{structure.key}"
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "masks.partial.npz"
-    np.savez_compressed(partial, packed=packed, kinds=kinds)
-    partial.replace(folder / "masks.npz")
+    write_arrays(folder / "masks.npz", {"packed": packed, "kinds": kinds})
     counts = {name: int((kinds == number).sum()) for number, name in enumerate(ALL_KINDS)}
-    (folder / "counts.json").write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "counts.json", counts, indent=2)
     print(counts)
 
 
@@ -166,5 +165,5 @@ def read_perturbed(study: Study, structure: Structure) -> tuple[Mask, NDArray[np
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str)
-    make_perturbed(arguments.study, arguments.study.structure(arguments.structure))
+    arguments = stage_arguments(__doc__, structure=True)
+    make_perturbed(arguments.study, arguments.structure)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import SimpleITK as sitk
 
-from SegQualityQCLib.case import Case, checked_labelmap, same_grid
-from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.reading import read_image
-from SegQualityQCLib.window import normalised, percentile_range, resample_slices, slice_extents, window_around_mask
+from SegQualityQCLib.window import normalised, percentile_range, resample_slices
 
 from .configuration import Study, stage_arguments
+from .files import write_json
 from .patients import Volume, find_volumes
 from .split import split_patients
-from .windows import Windows
+from .windows import Windows, margin_window
 
 
 def prepare(study: Study) -> None:
@@ -23,36 +19,28 @@ def prepare(study: Study) -> None:
     volumes = find_volumes(study.data)
     study.folder.mkdir(parents=True, exist_ok=True)
     split = split_patients(volumes, study.split_seed)
-    (study.folder / "split.json").write_text(json.dumps(split, indent=2) + "\n", encoding="utf-8")
+    write_json(study.folder / "split.json", split, indent=2)
     parts = [_windows_of(study, volume) for volume in volumes]
     Windows(
-        image=np.concatenate([image for image, _, _ in parts]),
-        labels=np.concatenate([labels for _, labels, _ in parts]),
-        slice_index=np.concatenate([indices for _, _, indices in parts]),
-        volume=np.concatenate([np.full(len(part[0]), number) for number, part in enumerate(parts)]),
+        image=np.concatenate([image for image, _ in parts]),
+        labels=np.concatenate([labels for _, labels in parts]),
+        volume=np.concatenate([np.full(len(image), number) for number, (image, _) in enumerate(parts)]),
         volume_names=tuple(volume.name for volume in volumes),
         volume_patients=tuple(volume.patient for volume in volumes),
-    ).write(study.folder / "windows.npz")
+    ).write(study)
     counts = {part: len(patients) for part, patients in split.items()}
-    print(f"{len(volumes)} volumes, {sum(len(p[0]) for p in parts)} slices, patients {counts}")
+    print(f"{len(volumes)} volumes, {sum(len(image) for image, _ in parts)} slices, patients {counts}")
 
 
-def _windows_of(study: Study, volume: Volume) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    image, labels = read_image(volume.image), read_image(volume.reference)
-    if not sitk.GetArrayViewFromImage(labels).any():
-        raise InputError(f"The reference of case {volume.name} is empty: take the case out of the data set.")
-    labels = checked_labelmap(labels, volume.reference.name)
-    if labels.GetSize() != image.GetSize() or not same_grid(labels, image):
-        raise InputError(f"The reference of case {volume.name} lies on another grid than its image.")
-    heart = Case.from_images(image, sitk.Cast(labels > 0, sitk.sitkUInt8), label=1, image_name=volume.name)
-    size = study.window_size + 2 * study.margin
-    window = window_around_mask(heart, slice_extents(heart), size=size, spacing_mm=study.window_spacing_mm)
-    indices = np.arange(heart.n_slices)
-    values = resample_slices(heart, image, window, indices, sitk.sitkLinear)
+def _windows_of(study: Study, volume: Volume) -> tuple[np.ndarray, np.ndarray]:
+    case, labels = volume.read()
+    window = margin_window(study, case)
+    indices = np.arange(case.n_slices)
+    values = resample_slices(case, case.image, window, indices, sitk.sitkLinear)
     inner = slice(study.margin, study.margin + study.window_size)
     intensity_range = percentile_range(values[:, inner, inner], volume.name)
-    label_windows = resample_slices(heart, labels, window, indices, sitk.sitkNearestNeighbor)
-    return normalised(values, intensity_range).astype(np.float16), label_windows, indices
+    label_windows = resample_slices(case, labels, window, indices, sitk.sitkNearestNeighbor)
+    return normalised(values, intensity_range).astype(np.float16), label_windows
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import lightning.pytorch as lightning
 import torch
 from torch import Tensor
@@ -12,7 +10,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from SegQualityQCLib.networks import RecNet
 
 from .configuration import Structure, Study, stage_arguments
+from .files import write_json
 from .fitting import fit, one_cycle, save_weights
+from .split import read_split
 from .windows import Augmentation, Windows, crop
 
 
@@ -61,8 +61,8 @@ class RecTraining(lightning.LightningModule):
 def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> None:
     """Train the REC-Net of a structure; write rec_net.pt and its validation figures."""
     torch.manual_seed(study.seeds[0])
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     drawn = (windows.labels == structure.label).any(axis=(1, 2))
     loaders = {
         part: DataLoader(
@@ -89,10 +89,10 @@ def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> Non
         averaging=study.rec_net.averaging,
     )
     (figures,) = trainer.validate(module, loaders["validation"], verbose=False)
-    (folder / "figures.json").write_text(json.dumps({"epochs": epochs, **figures}, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "figures.json", {"epochs": epochs, **figures}, indent=2)
     save_weights(module.network, folder / "rec_net.pt")
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=str)
-    train_rec_net(arguments.study, arguments.study.structure(arguments.structure), arguments.devices)
+    arguments = stage_arguments(__doc__, structure=True, devices=True)
+    train_rec_net(arguments.study, arguments.structure, arguments.devices)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,11 @@ from SegQualityQCLib.networks import PixelRegNet, RecNet, difference, reg_networ
 from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import KINDS, Structure, Study, Variant, stage_arguments
+from .dice import dice_of
+from .files import write_json
 from .fitting import fit, one_cycle, save_weights
+from .naming import run_name
+from .split import read_split
 from .windows import Augmentation, Windows, crop
 
 TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as they are used
@@ -156,17 +159,6 @@ class RegTraining(lightning.LightningModule):
         self.trainer.train_dataloader.dataset.redraw()
 
 
-def dice_of(mask: Tensor, reference: Tensor) -> Tensor:
-    """Dice of each mask with its reference, both of shape (n, 1, h, w); 0 where both are empty. Shape (n,)."""
-    overlap, area = (mask * reference).sum((1, 2, 3)), (mask + reference).sum((1, 2, 3))
-    return 2 * overlap / area.clamp(min=1)
-
-
-def run_name(kind: str, structure: Structure, seed: int, variant: Variant | None = None) -> str:
-    """The folder of a REG-Net's run."""
-    return f"{kind}-{structure.key}-seed{seed}" + (f"-{variant.name}" if variant else "")
-
-
 def train_reg_net(
     study: Study, structure: Structure, kind: str, seed: int, *, variant: Variant | None = None, devices: str = "1"
 ) -> None:
@@ -185,8 +177,8 @@ def train_reg_net(
     torch.manual_seed(seed)
     if variant is not None:
         study = variant.of(study)
-    windows = Windows.read(study.folder / "windows.npz")
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    windows = Windows.of(study)
+    split = read_split(study)
     pools = (
         net_pool(study, structure, windows),
         perturbed_pool(study, structure, windows, variant.without if variant else None),
@@ -246,8 +238,7 @@ def finish(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
     )
     (figures, further) = judge.validate(module, validation, verbose=False)
-    content = json.dumps({"epochs": epochs, **figures, **further}, indent=2) + "\n"
-    (folder / "figures.json").write_text(content, encoding="utf-8")
+    write_json(folder / "figures.json", {"epochs": epochs, **figures, **further}, indent=2)
     save_weights(module.network, folder / TRAINED)
 
 
@@ -281,12 +272,12 @@ def validation_loaders(study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int)
+    arguments = stage_arguments(__doc__, structure=True, variant=True, devices=True, kind=str, seed=int)
     train_reg_net(
         arguments.study,
-        arguments.study.structure(arguments.structure),
+        arguments.structure,
         arguments.kind,
         arguments.seed,
-        variant=arguments.study.variant(arguments.variant),
+        variant=arguments.variant,
         devices=arguments.devices,
     )

@@ -5,7 +5,6 @@ Not a rule of the workflow: it takes the place of its training stages for who ha
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
@@ -20,7 +19,9 @@ from .batch_norm import unfolded
 from .candidates import net_pool, perturbed_pool
 from .configuration import Structure, Study, Variant, stage_arguments
 from .fitting import save_weights
-from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs, run_name
+from .naming import run_name
+from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs
+from .split import read_split
 from .windows import Windows
 
 
@@ -59,8 +60,8 @@ def restore(
     save_weights(network, folder / "reg_net.pt")
     if isinstance(network, PixelRegNet):
         torch.manual_seed(seed)
-        windows = Windows.read(study.folder / "windows.npz")
-        split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+        windows = Windows.of(study)
+        split = read_split(study)
         pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
         module = RegTraining(study, windows, structure.label, pools, rec_net)
         sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
@@ -69,12 +70,5 @@ def restore(
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, variant=True, structure=str, kind=str, seed=int, bundle=Path)
-    restore(
-        arguments.study,
-        arguments.study.structure(arguments.structure),
-        arguments.kind,
-        arguments.seed,
-        arguments.bundle,
-        arguments.study.variant(arguments.variant),
-    )
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int, bundle=Path)
+    restore(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.bundle, arguments.variant)

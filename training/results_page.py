@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import platform
 from dataclasses import dataclass
@@ -18,10 +17,14 @@ import torch
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from .bundling import model_name
+from SegQualityQCLib.writing import write_text_atomically
+
 from .configuration import HARDENED, KINDS, Structure, Study, Variant, stage_arguments
 from .demo_figures import figures_of
+from .files import read_json
+from .naming import model_name
 from .scoring import NET, Scores, balanced
+from .split import read_split
 
 _METHOD = {"rec-reg": "difference image (REC-Net + REG-Net)", "direct": "image (after Robinson)"}
 
@@ -57,9 +60,7 @@ def write_results(study: Study, target: Path) -> None:
     calibrated = study.folder / "evaluation" / shown
     lines += ["The same networks on the synthetic demo heart; no patient's image is shown in this repository.", ""]
     lines += [f"![{name.removesuffix('.png')} on the demo heart]({name})" for name in figures_of(calibrated, target)]
-    partial = target / "README.partial"
-    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial.replace(target / "README.md")
+    write_text_atomically(target / "README.md", "\n".join(lines) + "\n")
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,7 @@ def _evaluated(study: Study) -> list[_Run]:
     for structure, kind, seed, variant in product(study.structures, KINDS, study.seeds, (None, HARDENED)):
         path = study.folder / "evaluation" / f"{model_name(study, structure, kind, seed, variant)}.json"
         if path.is_file():
-            figures = json.loads(path.read_text(encoding="utf-8"))
-            runs.append(_Run(structure, kind, seed, variant, figures))
+            runs.append(_Run(structure, kind, seed, variant, read_json(path)))
     return runs
 
 
@@ -96,7 +96,7 @@ def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[st
         and run.variant == study.bundled_variant(structure, run.kind)
     }
     rec = study.folder / f"rec-{structure.key}" / "figures.json"
-    l1 = json.loads(rec.read_text(encoding="utf-8"))["val_l1"] if rec.is_file() else float("nan")
+    l1 = read_json(rec)["val_l1"] if rec.is_file() else float("nan")
     methods = [kind for kind in structure.kinds if kind in mine]
     goals = (
         ("MAE, uniform Dice", ".04 ± .05", "at most .035", "nets", "mae"),
@@ -181,7 +181,7 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
     for variant in study.variants:
         path = study.folder / "evaluation" / f"{name}-{variant.name}.json"
         if path.is_file():
-            evaluated.append((variant.says, variant.without, json.loads(path.read_text(encoding="utf-8"))))
+            evaluated.append((variant.says, variant.without, read_json(path)))
     rows = [
         (
             says,
@@ -203,7 +203,7 @@ def _reconstruction_table(study: Study) -> list[str]:
     for structure in study.structures:
         path = study.folder / f"rec-{structure.key}" / "figures.json"
         if path.is_file():
-            figures = json.loads(path.read_text(encoding="utf-8"))
+            figures = read_json(path)
             rows.append(
                 (structure.name, str(figures["epochs"]), f"{figures['val_l1']:.4f}", f"{figures['val_l1_inside']:.4f}")
             )
@@ -212,7 +212,7 @@ def _reconstruction_table(study: Study) -> list[str]:
 
 
 def _split_section(study: Study) -> list[str]:
-    split = json.loads((study.folder / "split.json").read_text(encoding="utf-8"))
+    split = read_split(study)
     lines = ["## Split of the patients", ""]
     for part, patients in split.items():
         lines.append(f"- {part} ({len(patients)}): {', '.join(patients)}")

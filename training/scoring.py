@@ -9,19 +9,20 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from SegQualityQCLib.case import Case, checked_labelmap
+from SegQualityQCLib.case import Case
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.network_estimators import DirectEstimator
-from SegQualityQCLib.reading import read_image
 from SegQualityQCLib.report import Status
 from SegQualityQCLib.volume_score import scored_share
-from SegQualityQCLib.window import slice_extents, window_around_mask, window_grid
+from SegQualityQCLib.window import window_grid
 
-from .candidate_nets import candidate_files
 from .configuration import Structure, Study
-from .patients import Volume, find_volumes
-from .perturbations import ALL_KINDS, read_perturbed
-from .windows import Windows
+from .dice import dice_of_arrays
+from .files import write_arrays
+from .naming import candidate_files
+from .patients import find_volumes
+from .perturbations import ALL_KINDS, MEASURED_VARIANTS, read_perturbed
+from .windows import Windows, margin_window
 
 NET = -1  # the kind of a candidate that a U-net drew; others are positions in ALL_KINDS
 REFERENCE, PERTURBED = -2, -3  # of whole volumes: the reference itself, and one whose slices are perturbed in many ways
@@ -61,9 +62,7 @@ class Scores:
 
     def write(self, path: Path) -> None:
         """Write as .npz, whole or not at all."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **{entry.name: getattr(self, entry.name) for entry in fields(self)})
-        partial.replace(path)
+        write_arrays(path, {entry.name: getattr(self, entry.name) for entry in fields(self)})
 
     @classmethod
     def read(cls, path: Path) -> Scores:
@@ -72,14 +71,11 @@ class Scores:
             return cls(**{entry.name: stored[entry.name] for entry in fields(cls)})
 
 
-def score_patients(
-    study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str], *, variants: int = 6
-) -> Scores:
+def score_patients(study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str]) -> Scores:
     """Score all U-net candidates and some perturbed masks of these patients; as volumes, the references too."""
-    windows = Windows.read(study.folder / "windows.npz")
+    windows = Windows.of(study)
     chosen = [v for v in find_volumes(study.data) if v.patient in patients]
-    numbers = {name: number for number, name in enumerate(windows.volume_names)}
-    rows = {v.name: np.flatnonzero(windows.volume == numbers[v.name]) for v in chosen}
+    rows = {v.name: windows.rows_of_volume(v.name) for v in chosen}
     candidates: dict[str, list[tuple[NDArray, NDArray]]] = {v.name: [] for v in chosen}
     for path in candidate_files(study):
         with np.load(path) as stored:
@@ -87,18 +83,20 @@ def score_patients(
         for volume in chosen:
             drawn = labels[rows[volume.name]] == structure.label
             candidates[volume.name].append((drawn, np.full(len(drawn), NET)))
-    masks, kinds = read_perturbed(study, structure)
+    masks, kinds = (part[:MEASURED_VARIANTS] for part in read_perturbed(study, structure))
     for volume in chosen:
-        for variant in range(min(variants, len(masks))):
-            candidates[volume.name].append((masks[variant, rows[volume.name]], kinds[variant, rows[volume.name]]))
+        candidates[volume.name] += [
+            (mask[rows[volume.name]], kind[rows[volume.name]]) for mask, kind in zip(masks, kinds, strict=True)
+        ]
         drawn = windows.labels[rows[volume.name]] == structure.label
         candidates[volume.name].append((drawn, np.full(len(drawn), REFERENCE)))
     slices: list[tuple] = []
     volumes: list[tuple] = []
     for volume in chosen:
         number = patients.index(volume.patient)
+        case, labels = volume.read()
         for drawn, kind in candidates[volume.name]:
-            _score_volume(study, structure, estimator, volume, number, drawn, kind, slices, volumes)
+            _score_volume(study, structure, estimator, case, labels, number, drawn, kind, slices, volumes)
     if not slices:
         raise InputError(f"No candidate of the {structure.name} could be scored on these patients: train longer.")
     columns = [np.array(column) for column in zip(*slices, strict=True)]
@@ -109,7 +107,8 @@ def _score_volume(
     study: Study,
     structure: Structure,
     estimator: DirectEstimator,
-    volume: Volume,
+    case: Case,
+    labels: sitk.Image,
     number: int,
     drawn: NDArray,
     kind: NDArray,
@@ -117,40 +116,30 @@ def _score_volume(
     volumes: list[tuple],
 ) -> None:
     """Assess one candidate of one volume and append its figures."""
-    image = read_image(volume.image)
-    labels = checked_labelmap(read_image(volume.reference), volume.reference.name)
-    heart = Case.from_images(image, sitk.Cast(labels > 0, sitk.sitkUInt8), label=1)
-    candidate = onto_image(study, heart, drawn)
+    candidate = onto_image(study, case, drawn)
     if not sitk.GetArrayViewFromImage(candidate).any():
         return
-    report = estimator.assess(Case.from_images(image, candidate, label=1, axis=heart.axis, segment=structure.name))
-    reference = np.moveaxis(sitk.GetArrayViewFromImage(labels) == structure.label, 2 - heart.axis, 0)
-    mask = np.moveaxis(sitk.GetArrayViewFromImage(candidate).astype(bool), 2 - heart.axis, 0)
+    report = estimator.assess(Case.from_images(case.image, candidate, label=1, axis=case.axis, segment=structure.name))
+    reference = np.moveaxis(sitk.GetArrayViewFromImage(labels) == structure.label, 2 - case.axis, 0)
+    mask = np.moveaxis(sitk.GetArrayViewFromImage(candidate).astype(bool), 2 - case.axis, 0)
     nan = float("nan")
     for score, s, g, k in zip(report.slices, mask, reference, kind, strict=True):
         if k != REFERENCE and s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
-            true = 2 * (s & g).sum() / (s.sum() + g.sum())
+            true = dice_of_arrays(s, g)
             values = (score.dice, score.low, score.high)
             dice, low, high = (nan if v is None else v for v in values)
             slices.append((number, int(k), dice, true, low, high, score.status is Status.UNFAMILIAR))
     if report.volume.dice is not None:
-        true = 2 * (mask & reference).sum() / (mask.sum() + reference.sum())
+        true = dice_of_arrays(mask, reference)
         volume, whole = report.volume, int(kind[0]) if (kind == kind[0]).all() and kind[0] < 0 else PERTURBED
         volumes.append((number, volume.dice, true, volume.low, volume.high, scored_share(report.slices), whole))
 
 
-def margin_grid(study: Study, heart: Case) -> sitk.Image:
-    """The grid of a volume's window in the cache, with its margin."""
-    size = study.window_size + 2 * study.margin
-    window = window_around_mask(heart, slice_extents(heart), size=size, spacing_mm=study.window_spacing_mm)
-    return window_grid(heart, window)
-
-
-def onto_image(study: Study, heart: Case, drawn: NDArray) -> sitk.Image:
-    """A mask in the margin window of the cache, on the image's own grid."""
+def onto_image(study: Study, case: Case, drawn: NDArray) -> sitk.Image:
+    """A mask in the margin window of the cache, on the image's own grid; the case is what :meth:`Volume.read` gave."""
     mask = sitk.GetImageFromArray(drawn.astype(np.uint8))
-    mask.CopyInformation(margin_grid(study, heart))
-    return sitk.Resample(mask, heart.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    mask.CopyInformation(window_grid(case, margin_window(study, case)))
+    return sitk.Resample(mask, case.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
 
 
 def kind_name(kind: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from SegQualityQCLib.case import Case
 from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.window import Window, slice_extents, window_around_mask
+
+from .configuration import Study
+from .files import write_arrays
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,6 @@ class Windows:
     Attributes:
         image: Shape (n, side, side), float16 in [-1, 1].
         labels: Shape (n, side, side), uint8 reference labels.
-        slice_index: Index of each slice in its volume, shape (n,).
         volume: Number of each slice's volume, shape (n,).
         volume_names: Name of each volume.
         volume_patients: Patient of each volume.
@@ -28,39 +32,28 @@ class Windows:
 
     image: NDArray[np.float16]
     labels: NDArray[np.uint8]
-    slice_index: NDArray[np.int64]
     volume: NDArray[np.int64]
     volume_names: tuple[str, ...]
     volume_patients: tuple[str, ...]
 
-    def write(self, path: Path) -> None:
-        """Write the cache whole or not at all."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(
-            partial,
-            image=self.image,
-            labels=self.labels,
-            slice_index=self.slice_index,
-            volume=self.volume,
-            volume_names=np.array(self.volume_names),
-            volume_patients=np.array(self.volume_patients),
-        )
-        partial.replace(path)
+    def write(self, study: Study) -> None:
+        """Write the cache into the study's folder, whole or not at all."""
+        write_arrays(_path(study), {entry.name: getattr(self, entry.name) for entry in fields(self)})
 
     @classmethod
-    def read(cls, path: Path) -> Windows:
-        """Read the cache.
+    def of(cls, study: Study) -> Windows:
+        """Read the cache of a study.
 
         Raises:
             InputError: It has not been made.
         """
+        path = _path(study)
         if not path.is_file():
             raise InputError(f"The windows {path} have not been made: run python -m training.prepare first.")
         with np.load(path) as stored:
             return cls(
                 stored["image"],
                 stored["labels"],
-                stored["slice_index"],
                 stored["volume"],
                 tuple(stored["volume_names"].tolist()),
                 tuple(stored["volume_patients"].tolist()),
@@ -70,6 +63,10 @@ class Windows:
         """The slices of these patients, shape (m,)."""
         chosen = np.isin(np.array(self.volume_patients), patients)
         return np.flatnonzero(chosen[self.volume])
+
+    def rows_of_volume(self, name: str) -> NDArray[np.int64]:
+        """The slices of this volume, in order, shape (m,)."""
+        return np.flatnonzero(self.volume == self.volume_names.index(name))
 
     def centroids(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Centre (y, x) of the masks of each volume, given for each slice, shape (n, 2).
@@ -85,6 +82,16 @@ class Windows:
             if total:
                 centres[number] = (part.sum((0, 2)) @ pixels / total, part.sum((0, 1)) @ pixels / total)
         return centres[self.volume]
+
+
+def _path(study: Study) -> Path:
+    return study.folder / "windows.npz"
+
+
+def margin_window(study: Study, case: Case) -> Window:
+    """Where a volume's windows in the cache lie, their margin included; the case is what :meth:`Volume.read` gave."""
+    size = study.window_size + 2 * study.margin
+    return window_around_mask(case, slice_extents(case), size=size, spacing_mm=study.window_spacing_mm)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -9,6 +12,7 @@ import torch
 from torch import Generator
 
 from SegQualityQCLib.demo import demo_case
+from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.network_estimators import RecRegEstimator
 from SegQualityQCLib.networks import difference
@@ -16,6 +20,8 @@ from SegQualityQCLib.networks import difference
 pytest.importorskip("lightning", reason="the training extra is not installed")
 pytest.importorskip("torchio", reason="the training extra is not installed")
 
+from training.attack_page import write_attack_page
+from training.attack_record import Record
 from training.attack_slices import Slices
 from training.attack_study import measure_outcome, run_attack
 from training.attacks import (
@@ -29,6 +35,7 @@ from training.attacks import (
     score_of_regression,
     smallest_eps,
 )
+from training.configuration import read_study
 from training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from training.defences import averaged, smoothed
 from training.harden import some_mirrored
@@ -146,6 +153,40 @@ def test_the_worst_direction_is_never_better_than_the_direction_of_the_error(est
     row = measure_outcome(slices, outcome, estimator.bundle.quality["familiarity"])
     assert row["worst"]["mae"] >= row["along"]["mae"]
     assert 0 <= row["unfamiliar"] <= 1 and 0 <= row["bad_made_good"] <= 1
+
+
+@pytest.mark.parametrize("traced", [{}, {"direct": 5, "rec-reg": 3}], ids=["no long run yet", "runs of two lengths"])
+def test_a_page_of_models_that_were_attacked_in_part_is_written(repository, tmp_path, estimator, slices, traced):
+    study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml", tmp_path)
+    name = f"{estimator.bundle.name}-seed0"
+    shutil.copytree(estimator.bundle.folder, study.folder / "evaluation" / name)
+
+    def craft(score, image, direction, _):
+        return fgsm(score, image, direction, 0.1, IMAGE_LIMITS)
+
+    outcome = run_attack(slices, craft, lambda mask: score_of_pipeline(estimator, mask))
+    rows = [{"eps": eps, **measure_outcome(slices, outcome, None), "unfamiliar": 0.0} for eps in (0.0, 0.1)]
+    describes = {"weights": {}, "settings": {}, "slices": 2, "patients": 1, "bad": 1, "good": 1}
+    record = Record(study.folder / "attacks", name, describes)
+    record.keep({"true": slices.dice, "fgsm-0": outcome.clean, "fgsm-0.1": outcome.worst}, fgsm=rows, pgd=rows[1:])
+    length = traced.get(estimator.bundle.quality["estimator"])
+    if length is not None:
+        trace = [step / 10 for step in range(length)]
+        record.keep(steps={"eps": 0.1, "slices": 2, "mae": trace, "gain": trace})
+    transfer = {"eps": 0.1, "mae": {name: {name: 0.5}}}
+    (study.folder / "attacks" / "transfer.json").write_text(json.dumps(transfer), encoding="utf-8")
+    write_attack_page(study, study.structures[0], tmp_path / "page")
+    page = (tmp_path / "page" / "attacks.md").read_text(encoding="utf-8")
+    assert f"Attacked in part: {name}." in page
+    assert "| model | figure | 4 steps |" in page  # the study runs PGD for twice two
+    gain = "0.40" if length == 5 else "-"  # a shorter record has no such step
+    assert (f"| {name} | gain of the directed logit | {gain} |" in page) == (length is not None)
+
+
+def test_a_page_without_any_attacked_model_says_what_to_run_first(repository, tmp_path):
+    study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml", tmp_path)
+    with pytest.raises(InputError, match=r"attacked yet: run python -m training\.attack_study"):
+        write_attack_page(study, study.structures[0], tmp_path / "page")
 
 
 def test_smoothing_takes_out_an_attack_of_single_pixels(estimator, slices):

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from SegQualityQCLib.demo import demo_images, demo_reference
-from SegQualityQCLib.errors import InputError
-from training.candidate_nets import candidate_files, train_candidate_net
+from SegQualityQCLib.errors import InputError, ReportError
+from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
+from training.dice import dice_of, dice_of_arrays
 from training.export import model_card
+from training.files import write_arrays, write_json
+from training.naming import candidate_files
 from training.patients import find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
@@ -155,6 +160,15 @@ def test_each_kind_of_perturbation_changes_the_mask_over_a_range_of_dice(kind):
     assert np.ptp(dice) > 0.1
 
 
+def test_both_ways_of_computing_dice_agree_and_two_empty_masks_have_none():
+    masks = np.random.default_rng(0).random((2, 3, 1, 5, 5)) < 0.5
+    masks[:, 2] = False
+    by_torch = dice_of(*(torch.from_numpy(part.astype(np.float32)) for part in masks)).numpy()
+    assert dice_of_arrays(*masks, axis=(1, 2, 3)) == pytest.approx(by_torch)
+    assert dice_of_arrays(*masks[:, 0]) == pytest.approx(by_torch[0])
+    assert by_torch[2] == 0
+
+
 def pool_of(dice) -> Pool:
     dice = np.asarray(dice, np.float32)
     return Pool(np.ones((*dice.shape, 2, 2), bool), dice, np.zeros((*dice.shape, 2)))
@@ -186,3 +200,24 @@ def test_a_training_whose_readouts_were_removed_begins_anew(repository, nnunet, 
     files[0].unlink()  # as Snakemake does where a rule failed later
     train_candidate_net(study, 2, 8)
     assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("kept.npz", lambda path, values: write_arrays(path, {"values": values})),
+        ("kept.json", lambda path, values: write_json(path, values.tolist())),
+    ],
+)
+def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, name, write):
+    path = tmp_path / name
+    write(path, np.arange(3))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(ReportError, match=rf"{path} cannot be written: File too large"):
+            write(path, np.random.default_rng(0).random(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,49 @@
+"""The files of a study, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from SegQualityQCLib.errors import ReportError
+from SegQualityQCLib.writing import write_text_atomically
+
+
+def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
+    """Write a JSON file.
+
+    Raises:
+        ReportError: It cannot be written.
+    """
+    write_text_atomically(path, json.dumps(content, indent=indent) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What :func:`write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
+    """Write a compressed .npz file.
+
+    Raises:
+        ReportError: It cannot be written.
+    """
+    partial = path.with_suffix(".partial.npz")
+    try:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise ReportError(f"The file {path} cannot be written: {error.strerror or error}.") from error
