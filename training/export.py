@@ -8,7 +8,7 @@ from typing import Any
 from SegQualityQCLib.bundle import ModelBundle
 
 from .bundling import write_bundle
-from .configuration import Structure, Study, Variant, stage_arguments
+from .configuration import HARDENED, Structure, Study, Variant, stage_arguments
 from .files import read_json
 from .naming import bundle_name, model_name
 from .provenance import provenance_of
@@ -71,6 +71,8 @@ def model_card(
         method += " It judges each pixel, and computes the Dice from that."
     if variant is not None:
         method += f" The network was {variant.says}."
+        if variant == HARDENED and study.hardening[kind].mirrored:
+            method += " A share of the masks was mirrored then."
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in summary(figures).items())
     provenance = provenance_of(study.data)
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
