@@ -72,18 +72,24 @@ def fit_familiarity(
     distances = np.empty(len(described))
     for left_out in np.unique(part):
         statistics = _statistics(described[part != left_out])
-        distances[part == left_out] = _distance(statistics, described[part == left_out])
+        distances[part == left_out] = distance(statistics, described[part == left_out])
     return {**_statistics(described), "threshold": round(float(np.quantile(distances, quantile)), 4)}
 
 
-def distance(statistics: dict[str, Any], images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Squared Mahalanobis distance a dimension of each slice from the training slices, shape (n,); about 1 is usual."""
-    return _distance(statistics, describe(images))
+def distance(statistics: dict[str, Any], described: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared Mahalanobis distance a dimension from the training slices, shape (n,); about 1 is usual.
+
+    Args:
+        statistics: What :func:`fit_familiarity` gave.
+        described: What :func:`describe` gave for slices, shape (n, DESCRIPTORS).
+    """
+    offset = described - np.asarray(statistics["mean"])
+    return np.einsum("ni,ij,nj->n", offset, np.asarray(statistics["precision"]), offset) / offset.shape[1]
 
 
 def is_familiar(statistics: dict[str, Any], images: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which slices lie within the threshold, shape (n,)."""
-    return distance(statistics, images) <= statistics["threshold"]
+    return distance(statistics, describe(images)) <= statistics["threshold"]
 
 
 def _statistics(described: NDArray[np.float64]) -> dict[str, Any]:
@@ -91,11 +97,6 @@ def _statistics(described: NDArray[np.float64]) -> dict[str, Any]:
     covariance = (1 - _SHRINKAGE) * covariance + np.diag(_SHRINKAGE * np.diag(covariance) + _LEAST_VARIANCE)
     precision = np.linalg.inv(covariance)
     return {"mean": described.mean(axis=0).round(6).tolist(), "precision": precision.round(6).tolist()}
-
-
-def _distance(statistics: dict[str, Any], described: NDArray[np.float64]) -> NDArray[np.float64]:
-    offset = described - np.asarray(statistics["mean"])
-    return np.einsum("ni,ij,nj->n", offset, np.asarray(statistics["precision"]), offset) / offset.shape[1]
 
 
 def _row_quantiles(rows: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -218,6 +218,12 @@ def cmake_lists_the_files(extension: Extension) -> Iterator[str]:
     for name in [*scripts, *resources]:
         if not (extension.root / name).is_file():
             yield f"{name} is listed and not there"
+    for names in (scripts, resources):
+        if names != sorted(names):
+            yield f"the list that begins with {names[0]} is not in order"
+    module = {path.name for path in (extension.root / "SegQualityQC").iterdir()} - {"__pycache__"}
+    if module != {"SegQualityQC.py", "CMakeLists.txt"}:
+        yield f"the folder SegQualityQC holds {', '.join(sorted(module))}: only the module belongs there"
     folders = {Path(name).parent for name in scripts}
     for path in (path.relative_to(extension.root) for path in extension.files()):
         unlisted = path.suffix == ".py" and path.parent in folders and path.as_posix() not in scripts

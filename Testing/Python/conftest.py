@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cohort_cases import write_demo
 from hypothesis import settings
 
 # Shared machines are slow at times: a deadline would fail tests that are right.
@@ -28,3 +32,36 @@ def acdc_root() -> Path:
     if not (root / "training").is_dir():
         pytest.skip("the ACDC data is not there: set ACDC_ROOT to try real patients")
     return root
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """A folder with the demo heart, as image.nii.gz and labels.nii.gz."""
+    return write_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[object]:
+    """A Dask cluster of two workers."""
+    from dask.distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
+    """Mounts a file system in memory, ``mounted("size=64k")``; the test skips where that is not allowed."""
+    folder = tmp_path / "mounted"
+
+    def mount(*options: str) -> Path:
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+        if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+            folder.rmdir()
+            pytest.skip("a small tmpfs needs the right to mount")
+        return folder
+
+    yield mount
+    if folder.is_dir():
+        subprocess.run(["umount", str(folder)], check=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-from cohort_cases import write_demo
 
 from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import ReportError
@@ -58,11 +56,6 @@ def is_whole_or_absent(out: Path) -> int:
     others = [path.name for path in out.iterdir() if path.name not in ("r.json", "r.csv")]
     assert all(name.startswith(".") and name.endswith(".partial") for name in others), others
     return there
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="module")
@@ -123,36 +116,20 @@ def run_to_its_error(command: list[str]) -> str:
     return run.stderr
 
 
-def mounted(folder: Path, *options: str) -> bool:
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
-    return bool(shutil.which("mount")) and not subprocess.run(mount, capture_output=True, check=False).returncode
+def test_a_full_disk_is_said_and_an_earlier_report_stays_whole(written, mounted):
+    small = mounted("size=64k")
+    content = (written[0] / "r.json").read_text(encoding="utf-8")
+    write_text_atomically(small / "r.json", content)
+    with pytest.raises(ReportError, match="No space left"):
+        write_text_atomically(small / "r.json", content + " " * 2**17)
+    assert is_whole_or_absent(small) == 1
+    assert [path.name for path in small.iterdir()] == ["r.json"]
 
 
-def test_a_full_disk_is_said_and_an_earlier_report_stays_whole(written, tmp_path):
-    small = tmp_path / "small"
-    if not mounted(small, "size=64k"):
-        pytest.skip("a small tmpfs needs the right to mount")
-    try:
-        content = (written[0] / "r.json").read_text(encoding="utf-8")
-        write_text_atomically(small / "r.json", content)
-        with pytest.raises(ReportError, match="No space left"):
-            write_text_atomically(small / "r.json", content + " " * 2**17)
-        assert is_whole_or_absent(small) == 1
-        assert [path.name for path in small.iterdir()] == ["r.json"]
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
-
-
-def test_a_disk_that_writes_nothing_more_is_said_before_the_work(files, tmp_path):
-    locked = tmp_path / "locked"
-    if not mounted(locked, "size=64k", "ro"):
-        pytest.skip("a read-only tmpfs needs the right to mount")
-    try:
-        assert "not writable" in run_to_its_error(assess(files, locked))
-        assert list(locked.iterdir()) == []
-    finally:
-        subprocess.run(["umount", str(locked)], check=True)
+def test_a_disk_that_writes_nothing_more_is_said_before_the_work(files, mounted):
+    locked = mounted("size=64k", "ro")
+    assert "not writable" in run_to_its_error(assess(files, locked))
+    assert list(locked.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="nothing is read-only to the superuser")

@@ -7,8 +7,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from cohort_cases import rows, some_cases, write_demo
-from distributed import LocalCluster
+from cohort_cases import rows, some_cases
 
 from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.results import CohortFolder
@@ -17,17 +16,6 @@ from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.reading import read_cases
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
-        yield cluster
 
 
 def test_the_tables_hold_what_assessing_each_case_says(files, cluster, tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import dask
 import pytest
-from cohort_cases import rows, some_cases, write_demo
+from cohort_cases import rows, some_cases
 from distributed import Client, LocalCluster
 
 from SegQualityQCLib.cohort.manifest import CohortCase
@@ -26,17 +26,6 @@ from SegQualityQCLib.errors import InputError, ReportError
 
 QUICK, MANY = 2, 50
 HOSTILE = "<script>alert('x')</script>"
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    return write_demo(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
-        yield cluster
 
 
 def without_seconds(path: Path) -> list[dict[str, str]]:
@@ -199,20 +188,13 @@ def test_fifty_kills_leave_a_cohort_whole_and_it_resumes_to_the_same_tables(file
     kill_and_resume(files, tmp_path, MANY)
 
 
-def test_a_full_disk_is_said_and_what_is_done_stays(files, cluster, tmp_path):
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small tmpfs needs the right to mount")
-    try:
-        with pytest.raises(ReportError, match="No space left"):
-            run_cohort(some_cases(files, 16), small / "out", scheduler=cluster.scheduler_address)
-        store = CohortFolder(small / "out")
-        kept = [case.name for case, _ in store.results()]
-        assert kept and len(kept) == len(list((small / "out" / "cases").glob("*.json"))), "whole files only"
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
+def test_a_full_disk_is_said_and_what_is_done_stays(files, cluster, mounted):
+    small = mounted("size=256k")
+    with pytest.raises(ReportError, match="No space left"):
+        run_cohort(some_cases(files, 16), small / "out", scheduler=cluster.scheduler_address)
+    store = CohortFolder(small / "out")
+    kept = [case.name for case, _ in store.results()]
+    assert kept and len(kept) == len(list((small / "out" / "cases").glob("*.json"))), "whole files only"
 
 
 def test_a_scheduler_that_does_not_answer_is_said(files, tmp_path):

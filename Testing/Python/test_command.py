@@ -14,24 +14,10 @@ import jsonschema
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from command_line import segquality
 
 from SegQualityQCLib.bundle import find_bundle
 from SegQualityQCLib.demo import demo_images
-
-
-def segquality(*arguments: object, columns: int = 120, **options) -> subprocess.CompletedProcess:
-    command = [str(Path(sys.executable).with_name("segquality")), *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": str(columns), "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False, **options)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("demo")
-    image, labels = demo_images()
-    sitk.WriteImage(image, str(folder / "image.nii.gz"))
-    sitk.WriteImage(labels, str(folder / "labels.nii.gz"))
-    return folder
 
 
 def written(folder: Path, name: str, image: sitk.Image) -> Path:

@@ -10,7 +10,7 @@ from SegQualityQCLib.bundle import ModelBundle, available_bundles
 from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.familiarity import DESCRIPTORS, describe, fit_familiarity, is_familiar
+from SegQualityQCLib.familiarity import DESCRIPTORS, describe, distance, fit_familiarity, is_familiar
 from SegQualityQCLib.report import Status
 from SegQualityQCLib.window import extract, slice_extents, window_around_mask
 
@@ -57,16 +57,11 @@ def described_patients(rng, patients: int, slices: int = 60) -> tuple[np.ndarray
     return described.reshape(-1, DESCRIPTORS), np.repeat(np.arange(patients), slices)
 
 
-def distances(statistics, described) -> np.ndarray:
-    offset = described - np.array(statistics["mean"])
-    return np.einsum("ni,ij,nj->n", offset, np.array(statistics["precision"]), offset) / DESCRIPTORS
-
-
 def test_slices_of_unknown_patients_are_familiar_as_often_as_asked():
     rng = np.random.default_rng(0)
     statistics = fit_familiarity(*described_patients(rng, 80), quantile=0.95)
     unknown, _ = described_patients(rng, 400)
-    assert 0.93 <= np.mean(distances(statistics, unknown) <= statistics["threshold"]) <= 0.97
+    assert 0.93 <= np.mean(distance(statistics, unknown) <= statistics["threshold"]) <= 0.97
 
 
 def test_a_patient_does_not_vouch_for_its_own_slices():

@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import html.parser
 import io
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
+from command_line import segquality
 
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
@@ -71,12 +69,6 @@ def write_series(folder: Path) -> None:
             plane.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{k:02d}.dcm"))
         writer.Execute(plane)
-
-
-def segquality(*arguments: object) -> subprocess.CompletedProcess:
-    command = [str(Path(sys.executable).with_name("segquality")), *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -288,7 +288,6 @@ def test_a_segment_without_a_name_goes_by_its_identifier(folder, tmp_path):
 def test_a_segment_wholly_outside_the_image_does_not_stop_the_others(tmp_path):
     image, reference = demo_images()[0], sitk.GetArrayFromImage(demo_reference())
     columns = np.flatnonzero((reference == 1).any(axis=(0, 1)))
-    assert not (reference[..., : columns[0]] > 1).all()
     first = int(columns[-1]) + 1  # the image begins beside the right ventricle
     sitk.WriteImage(image[first:, :, :], str(tmp_path / "image.nii.gz"))
     sitk.WriteImage(demo_reference(), str(tmp_path / "labels.nii.gz"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -53,12 +52,3 @@ def test_readme_names_every_option_of_assess(repository):
     options = set(re.findall(r"--[a-z-]+", run.stdout)) - {"--help"}
     readme = (repository / "README.md").read_text(encoding="utf-8")
     assert options and not {option for option in options if option not in readme}
-
-
-def test_the_names_of_models_are_printed_whole_in_a_narrow_terminal(repository):
-    models = [sys.executable, "-c", "from SegQualityQCLib.cli.main import app; app()", "models"]
-    environment = {**os.environ, "COLUMNS": "80"}
-    run = subprocess.run(models, env=environment, capture_output=True, encoding="utf-8", check=True)
-    first_words = {line.split()[0] for line in run.stdout.splitlines() if not line.startswith(" ") and line.strip()}
-    for metadata in (repository / "Resources" / "Models").glob("*/configs/metadata.json"):
-        assert metadata.parents[1].name in first_words

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from cohort_cases import some_cases, write_demo
+from command_line import segquality
 
 from SegQualityQCLib import worklist_sessions
 from SegQualityQCLib.cohort.manifest import CohortCase
@@ -441,12 +442,6 @@ def test_decisions_are_exported_with_reviewers_and_times(tmp_path, report):
     assert (rows["a"]["status"], rows["a"]["reviewer"], rows["a"]["dice"]) == ("corrected", "'=Ada", "0.2000")
     assert rows["a"]["decided"].endswith("+00:00") and rows["a"]["comment"] == "comment on a"
     assert rows["'=g"]["dice"] == "" and rows["f"]["decided"] == ""
-
-
-def segquality(*arguments: object) -> subprocess.CompletedProcess:
-    command = [str(Path(sys.executable).with_name("segquality")), *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
 
 
 def test_the_commands_print_progress_decisions_and_statistics(tmp_path, report):
