@@ -14,11 +14,12 @@ from ..errors import InputError, ReportError
 from ..estimator import Estimator, load_estimator
 from ..report import ModelIdentity, QualityReport
 from .cases import case_of, segment_ids, slice_checksums, terminology_code
-from .originals import keep_original
+from .originals import drop_original, keep_original
 from .overlays import write_difference, write_overlay, write_surfaces
 from .plots import write_chart
 from .references import ROLES, TABLE, existing_node, remove_nodes
 from .reviews import Reviews
+from .shown import check_shown, shown_by
 from .tables import Results, read_results, write_results
 
 
@@ -92,7 +93,9 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
         BundleError: The model cannot be used.
     """
     cases = {}
-    for key in _chosen_segments(request):
+    chosen = _chosen_segments(request)
+    shown = shown_by(request.volume_node, request.segmentation_node)
+    for key in chosen:
         cases[key] = case_of(request.volume_node, request.segmentation_node, key, axis=request.axis)
         yield Progress(0.0, f"Reading {cases[key].segment}")
     reports: dict[str, QualityReport] = {}
@@ -112,8 +115,12 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
             else:
                 note = f"The model {estimator.bundle.name} makes no difference image."
     check_nodes(request)
+    check_shown(request.volume_node, request.segmentation_node, shown)
     # In one step, so that a cancel finds all or none of it.
-    write_assessment(request.segmentation_node, request.volume_node, cases, reports, request.threshold, difference)
+    gone = write_assessment(
+        request.segmentation_node, request.volume_node, cases, reports, request.threshold, difference
+    )
+    note = " ".join(filter(None, (note, gone)))
     yield Progress(1.0, note, reports)
 
 
@@ -187,7 +194,7 @@ def write_assessment(
     reports: dict[str, QualityReport],
     threshold: float,
     difference: Any = None,
-) -> None:
+) -> str:
     """Write reports, by segment identifier, with all that shows them into the scene; nothing stays after an error.
 
     Args:
@@ -197,30 +204,44 @@ def write_assessment(
         reports: The reports.
         threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
         difference: The difference image, where there is one.
+
+    Returns:
+        What to know of it: a sentence on decisions about another image, which are gone; else empty.
     """
     first = existing_node(segmentation_node, TABLE) is None
     checksums = {key: slice_checksums(case) for key, case in cases.items()}
-    reviews = Reviews() if first else _reviews_that_hold(segmentation_node, checksums)
+    shown = shown_by(volume_node, segmentation_node)
+    before = Results({}) if first else _readable_results(segmentation_node)
+    elsewhere = shown.differs(before.shown)
+    reviews = Reviews() if elsewhere else _reviews_that_hold(before, checksums)
     try:
         write_overlay(segmentation_node, volume_node, cases, reports)
         write_surfaces(segmentation_node, volume_node, cases, reports)
         if difference is not None:
             write_difference(segmentation_node, difference)
         write_chart(segmentation_node, reports, threshold)
+        if elsewhere:  # slices of another frame are not to be restored into this one
+            drop_original(segmentation_node)
         keep_original(segmentation_node)
-        write_results(segmentation_node, volume_node, Results(reports, checksums, reviews=reviews))
+        write_results(segmentation_node, volume_node, Results(reports, checksums, reviews=reviews, shown=shown))
     except Exception:
         if first:
             remove_results(segmentation_node)
         raise
+    if elsewhere and before.reviews != Reviews():
+        return "Another image was assessed than before: the decisions about that one are gone."
+    return ""
 
 
-def _reviews_that_hold(segmentation_node: Any, checksums: dict[str, list[int]]) -> Reviews:
-    """The reviews of slices that are still drawn as they were when somebody reviewed them."""
+def _readable_results(segmentation_node: Any) -> Results:
     try:
-        results = read_results(segmentation_node)
+        return read_results(segmentation_node)
     except ReportError:
-        return Reviews()
+        return Results({})
+
+
+def _reviews_that_hold(results: Results, checksums: dict[str, list[int]]) -> Reviews:
+    """The reviews of slices that are still drawn as they were when somebody reviewed them."""
     held = {
         key: {
             index: review

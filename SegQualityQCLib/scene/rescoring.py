@@ -12,7 +12,8 @@ from .assessment import EstimatorCache, Progress
 from .cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
 from .overlays import update_overlay, write_overlay, write_surfaces
 from .plots import write_chart
-from .tables import assessed_volume, read_results, write_results
+from .shown import check_shown
+from .tables import present_volume, read_results, write_results
 
 
 @dataclass
@@ -53,14 +54,14 @@ def iter_rescore(
         batch_size: Slices that go through the networks in one step.
 
     Raises:
-        InputError: The volume or the model of the results is gone, or was changed.
+        InputError: The volume or the model of the results is gone, or was changed, or another frame of a sequence is
+            shown than was assessed.
     """
     results = read_results(segmentation_node)
     if not results.reports:
         return
-    volume_node = assessed_volume(segmentation_node)
-    if volume_node is None:
-        raise InputError("The volume of these results is no longer in the scene: choose one and assess again.")
+    volume_node = present_volume(segmentation_node)
+    check_shown(volume_node, segmentation_node, results.shown)
     present = segment_ids(segmentation_node)
     reports = {key: report for key, report in results.reports.items() if key in present}
     cases, checksums, changed = {}, {}, {}

@@ -10,6 +10,7 @@ from PySide6 import QtGui, QtWidgets
 from slicer_harness.application import open_panel, process_events, start
 from slicer_harness.editing import block, edit_slice, slice_pixels
 from slicer_harness.scenes import node_ids
+from slicer_harness.sequences import move_image, sequence_of
 
 from SegQualityQCLib.scene.navigation import shown_slice
 from SegQualityQCLib.scene.ordering import low_unreviewed
@@ -447,3 +448,77 @@ def test_a_reference_that_is_no_image_is_not_taken_for_one(panel):
     panel.parameters.volume = None
     wait(panel)
     assert slicer.errors == []
+
+
+def test_a_browsed_volume_is_not_scored_and_the_panel_says_so(panel):
+    node, volume = segmentation(panel), panel.parameters.volume
+    browser = sequence_of([volume], [lambda: move_image(volume)])
+    wait(panel)
+    assert panel.ui.statusLabel.text() == ""
+    key, _ = select(panel, 6)
+    panel.ui.acceptButton.click()
+    before = results(panel)
+    browser.SetSelectedItemNumber(1)
+    wait(panel)
+    assert "DemoHeart shows another image than was assessed" in panel.ui.statusLabel.text()
+    edit_slice(node, key, 6, lambda pixels: np.roll(pixels, 4, axis=0))
+    wait(panel)
+    assert results(panel) == before and "shows another image" in panel.ui.statusLabel.text()
+    browser.SetSelectedItemNumber(0)
+    wait(panel)
+    assert panel.ui.statusLabel.text() == ""
+    assert 6 in results(panel).before[key]  # the edit is scored on the image that was assessed
+
+
+@pytest.mark.parametrize("with_volume", [True, False], ids=["both", "segmentation alone"])
+def test_browsing_a_sequence_of_segmentations_loses_no_sign_off(panel, with_volume):
+    node, volume = segmentation(panel), panel.parameters.volume
+    key, _ = select(panel, 6)
+
+    def next_frame():
+        if with_volume:
+            move_image(volume)
+        edit_slice(node, key, 6, lambda pixels: np.roll(pixels, 4, axis=0))
+
+    panel.ui.followCheck.setChecked(False)
+    browser = sequence_of([node, volume] if with_volume else [node], [next_frame])
+    panel.ui.followCheck.setChecked(True)
+    panel.ui.assessButton.click()
+    wait(panel)
+    select(panel, 6)
+    panel.ui.acceptButton.click()
+    panel.ui.acceptCaseButton.click()
+    before = results(panel)
+    assert before.reviews.of(key, 6) and before.reviews.case
+    for frame in (1, 0, 1, 0):
+        browser.SetSelectedItemNumber(frame)
+        wait(panel)
+        assert results(panel) == before
+        assert ("go back to it, or assess again" in panel.ui.statusLabel.text()) == (frame == 1)
+    edit_slice(node, key, 6, lambda pixels: np.roll(pixels, 2, axis=0))  # an edit is one, also in a sequence
+    wait(panel)
+    assert 6 in results(panel).before[key] and results(panel).reviews.of(key, 6) is None
+
+
+def test_another_frame_can_be_assessed_and_begins_without_decisions(panel):
+    volume = panel.parameters.volume
+    browser = sequence_of([volume], [lambda: move_image(volume)])
+    key, _ = select(panel, 6)
+    panel.ui.acceptButton.click()
+    browser.SetSelectedItemNumber(1)
+    panel.ui.assessButton.click()
+    wait(panel)
+    assert results(panel).reviews.of(key, 6) is None
+    assert "decisions about that one are gone" in panel.ui.statusLabel.text()
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 4, axis=0))
+    wait(panel)
+    assert 6 in results(panel).before[key]
+
+
+def test_results_of_a_version_that_kept_no_checksum_of_the_image_go_on_working(panel):
+    existing_node(segmentation(panel), TABLE).SetAttribute("SegQualityQC.Shown", None)
+    move_image(panel.parameters.volume)
+    key, _ = select(panel, 6)
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 4, axis=0))
+    wait(panel)
+    assert 6 in results(panel).before[key]

@@ -12,7 +12,11 @@ def new_scene():
     application = slicer.vtkMRMLApplicationLogic()
     application.SetMRMLScene(scene)
     logics = [application]
-    for logic_class in (slicer.vtkSlicerSegmentationsModuleLogic, slicer.vtkSlicerColorLogic):
+    for logic_class in (
+        slicer.vtkSlicerSegmentationsModuleLogic,
+        slicer.vtkSlicerColorLogic,
+        slicer.vtkSlicerSequencesLogic,
+    ):
         logic = logic_class()
         logic.SetMRMLApplicationLogic(application)
         logic.SetMRMLScene(scene)
