@@ -466,6 +466,22 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
             segmentationNode, self._loaded(), self._editedCases(), threshold=threshold, model_folders=folders
         )
 
+    def signSlice(self, segmentationNode, segmentId, index, review):
+        """Keep a decision (SegQualityQCLib.scene.reviews.Review) on a slice as it is drawn now.
+
+        Raises:
+            SegQualityError: The segment or the volume is gone, or another image is shown than was assessed.
+        """
+        from SegQualityQCLib.scene.signing import sign_slice
+
+        sign_slice(segmentationNode, self._editedCases(), segmentId, index, review)
+
+    def signCase(self, segmentationNode, review):
+        """Keep a decision on the whole case as it is drawn now; see :meth:`signSlice`."""
+        from SegQualityQCLib.scene.signing import sign_case
+
+        sign_case(segmentationNode, self._editedCases(), review)
+
     @staticmethod
     def _loaded():
         """The models that are loaded, for all instances."""

@@ -213,7 +213,7 @@ def write_assessment(
     shown = shown_by(volume_node, segmentation_node)
     before = Results({}) if first else _readable_results(segmentation_node)
     elsewhere = shown.differs(before.shown)
-    reviews = Reviews() if elsewhere else _reviews_that_hold(before, checksums)
+    reviews = Reviews() if elsewhere else before.reviews.that_hold(checksums, before.checksums)
     try:
         write_overlay(segmentation_node, volume_node, cases, reports)
         write_surfaces(segmentation_node, volume_node, cases, reports)
@@ -238,19 +238,3 @@ def _readable_results(segmentation_node: Any) -> Results:
         return read_results(segmentation_node)
     except ReportError:
         return Results({})
-
-
-def _reviews_that_hold(results: Results, checksums: dict[str, list[int]]) -> Reviews:
-    """The reviews of slices that are still drawn as they were when somebody reviewed them."""
-    held = {
-        key: {
-            index: review
-            for index, review in entries.items()
-            if index < len(checksums[key])
-            and list(results.checksums.get(key, ()))[index : index + 1] == checksums[key][index : index + 1]
-        }
-        for key, entries in results.reviews.slices.items()
-        if key in checksums
-    }
-    same = all(list(results.checksums.get(key, ())) == sums for key, sums in checksums.items())
-    return Reviews(held, results.reviews.case if same else None)

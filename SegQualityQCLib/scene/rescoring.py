@@ -73,6 +73,8 @@ def iter_rescore(
             raise InputError(f"The volume {volume_node.GetName()} has other slices than when it was assessed.")
         changed[key] = [n for n, (old, new) in enumerate(zip(known, checksums[key], strict=True)) if old != new]
     if len(reports) == len(results.reports) and not any(changed.values()):
+        if results.edited(reports, checksums, changed).reviews != results.reviews:  # signed for what was taken back
+            write_results(segmentation_node, volume_node, results.edited(reports, checksums, changed))
         return
     total, done = max(1, sum(map(len, changed.values()))), 0
     for key, indices in changed.items():

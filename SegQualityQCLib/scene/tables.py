@@ -74,7 +74,6 @@ class Results:
             changed: Slices whose mask changed, by segment identifier.
         """
         before = {key: dict(self.before.get(key, {})) for key in reports}
-        reviews = self.reviews
         for key in reports:
             for index in changed.get(key, ()):
                 old, new = self.reports[key].slice(index), reports[key].slice(index)
@@ -83,12 +82,8 @@ class Results:
                 now = 0.0 if new.status is Status.GAP else new.dice
                 if now == first or (now is not None and first is not None and abs(now - first) < 1e-6):  # undone
                     del before[key][index]
-                review = reviews.of(key, index)
-                if review is not None and review.decision != "flagged":  # what was signed is no longer there
-                    reviews = reviews.with_slice(key, index, None)
-        slices = {key: entries for key, entries in reviews.slices.items() if key in reports}
-        case = reviews.case if not any(changed.values()) else None
-        return replace(self, reports=reports, checksums=checksums, before=before, reviews=Reviews(slices, case))
+        reviews = self.reviews.that_hold(checksums, self.checksums)
+        return replace(self, reports=reports, checksums=checksums, before=before, reviews=reviews)
 
 
 def slice_positions(volume_node: Any, axis: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ..scene.originals import drop_original
 from ..scene.reviews import Review, low_slices
-from ..scene.tables import Results, write_reviews
+from ..scene.tables import Results
 
 _REVIEWER_SETTING = "SegQualityQC/Reviewer"
 
@@ -50,7 +50,7 @@ class ReviewSection:
             return
         with self._panel.errorsInPanel():
             review = Review.now(decision, self._reviewer, self._comment)
-            write_reviews(parameters.segmentation, self._panel.results.reviews.with_slice(*selected, review))
+            self._panel.logic.signSlice(parameters.segmentation, *selected, review)
             self._panel.ui.commentEdit.setText("")
         self._panel.refresh()
 
@@ -61,7 +61,7 @@ class ReviewSection:
             return
         with self._panel.errorsInPanel():
             review = Review.now(decision, self._reviewer, self._comment)
-            write_reviews(parameters.segmentation, self._panel.results.reviews.with_case(review))
+            self._panel.logic.signCase(parameters.segmentation, review)
             if decision == "accepted":
                 drop_original(parameters.segmentation)
             self._panel.worklist.decide(decision, review.comment)

@@ -15,6 +15,7 @@ from slicer_harness.sequences import move_image, sequence_of
 from SegQualityQCLib.scene.navigation import shown_slice
 from SegQualityQCLib.scene.ordering import low_unreviewed
 from SegQualityQCLib.scene.references import CHART, ORIGINAL, OVERLAY, TABLE, existing_node
+from SegQualityQCLib.scene.reviews import Reviews
 from SegQualityQCLib.scene.tables import read_results
 
 
@@ -522,3 +523,56 @@ def test_results_of_a_version_that_kept_no_checksum_of_the_image_go_on_working(p
     edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 4, axis=0))
     wait(panel)
     assert 6 in results(panel).before[key]
+
+
+@pytest.mark.parametrize("then", ["follow", "assess"])
+def test_a_sign_off_of_an_edit_that_was_not_scored_holds(panel, then):
+    panel.ui.followCheck.setChecked(False)
+    key, _ = select(panel, 6)
+    for index, decision in ((6, panel.ui.correctedButton), (7, panel.ui.acceptButton)):
+        select(panel, index)
+        edit_slice(segmentation(panel), key, index, lambda pixels: np.roll(pixels, 3, axis=0))
+        decision.click()
+    panel.ui.acceptCaseButton.click()
+    edit_slice(segmentation(panel), key, 7, lambda pixels: np.roll(pixels, 3, axis=0))
+    wait(panel)
+    (panel.ui.followCheck if then == "follow" else panel.ui.assessButton).click()
+    wait(panel)
+    after = results(panel).reviews
+    assert after.of(key, 6).decision == "corrected"
+    assert after.of(key, 7) is None and after.case is None  # drawn over since
+
+
+def test_a_sign_off_of_an_edit_that_was_taken_back_does_not_hold(panel):
+    panel.ui.followCheck.setChecked(False)
+    key, _ = select(panel, 6)
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 3, axis=0))
+    panel.ui.correctedButton.click()
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, -3, axis=0))
+    panel.ui.followCheck.setChecked(True)
+    wait(panel)
+    assert results(panel).reviews.of(key, 6) is None
+
+
+def test_a_case_that_is_accepted_before_its_edits_are_scored_stays_accepted(panel):
+    panel.ui.followCheck.setChecked(False)
+    key, _ = select(panel, 6)
+    edit_slice(segmentation(panel), key, 6, lambda pixels: np.roll(pixels, 3, axis=0))
+    panel.ui.acceptCaseButton.click()
+    panel.ui.followCheck.setChecked(True)
+    wait(panel)
+    assert 6 in results(panel).before[key]
+    assert results(panel).reviews.case.decision == "accepted"
+
+
+def test_another_frame_can_neither_be_signed_nor_restored(panel):
+    node, volume = segmentation(panel), panel.parameters.volume
+    browser = sequence_of([volume], [lambda: move_image(volume)])
+    browser.SetSelectedItemNumber(1)
+    key, _ = select(panel, 6)
+    drawn = slice_pixels(node, key, 6)
+    for button in (panel.ui.acceptButton, panel.ui.acceptCaseButton, panel.ui.restoreButton):
+        panel.ui.statusLabel.setText("")
+        button.click()
+        assert "shows another image" in panel.ui.statusLabel.text()
+    assert results(panel).reviews == Reviews() and slice_pixels(node, key, 6) == drawn
