@@ -327,9 +327,14 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             button.setEnabled(shown)
         ui.inputsButton.setEnabled(not running)
         ui.correctButton.setEnabled(shown)
-        ui.restoreButton.setEnabled(shown and not running and self.table.selected is not None)
         ui.progressBar.setVisible(running)
-        self.review.show(shown and not running)
+        self._enableDecisions()
+
+    def _enableDecisions(self):
+        """Slices can be decided on and restored while nothing is being scored."""
+        ready = bool(self.table.rows) and not self.steps.running
+        self.ui.restoreButton.setEnabled(ready and self.table.selected is not None)
+        self.review.show(ready)
 
     def onSelected(self):
         if self.listening:
@@ -398,6 +403,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.inputs.show_segments()
         if self._showsWhatWasAssessed() and parameters.follow and self.results.reports and self.logic.torchInstalled():
             self.steps.start(self.logic.iterRescore(parameters.segmentation, parameters.threshold))
+            self._enableDecisions()
 
 
 class SegQualityQCLogic(ScriptedLoadableModuleLogic):

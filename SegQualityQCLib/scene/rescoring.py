@@ -92,5 +92,6 @@ def iter_rescore(
     touched = {key for key, indices in changed.items() if indices}
     write_surfaces(segmentation_node, volume_node, cases, reports, only=touched)
     write_chart(segmentation_node, reports, threshold)
-    write_results(segmentation_node, volume_node, results.edited(reports, checksums, changed))
+    now = read_results(segmentation_node)  # with decisions that were made while the networks ran
+    write_results(segmentation_node, volume_node, now.edited(reports, checksums, changed))
     yield Progress(1.0, "", reports)

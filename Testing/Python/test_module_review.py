@@ -15,7 +15,7 @@ from slicer_harness.sequences import move_image, sequence_of
 from SegQualityQCLib.scene.navigation import shown_slice
 from SegQualityQCLib.scene.ordering import low_unreviewed
 from SegQualityQCLib.scene.references import CHART, ORIGINAL, OVERLAY, TABLE, existing_node
-from SegQualityQCLib.scene.reviews import Reviews
+from SegQualityQCLib.scene.reviews import Review, Reviews
 from SegQualityQCLib.scene.tables import read_results
 
 
@@ -576,3 +576,19 @@ def test_another_frame_can_neither_be_signed_nor_restored(panel):
         button.click()
         assert "shows another image" in panel.ui.statusLabel.text()
     assert results(panel).reviews == Reviews() and slice_pixels(node, key, 6) == drawn
+
+
+def test_no_decision_is_lost_while_slices_are_scored_again(panel):
+    key, _ = select(panel, 3)
+    decisions = (panel.ui.acceptButton, panel.ui.acceptCaseButton, panel.ui.flagCaseButton, panel.ui.restoreButton)
+    for index in (6, 7):
+        edit_slice(segmentation(panel), key, index, lambda pixels: np.roll(pixels, 3, axis=0))
+    process_events(lambda: panel.steps.running)
+    assert not any(button.isEnabled() for button in decisions)
+    panel.review.decide("accepted")  # the shortcut
+    assert "Wait until" in panel.ui.statusLabel.text() and results(panel).reviews == Reviews()
+    panel.logic.signCase(segmentation(panel), Review.now("accepted", "Dr A"))  # a script
+    assert panel.steps.running
+    wait(panel)
+    assert all(button.isEnabled() for button in decisions)
+    assert set(results(panel).before[key]) == {6, 7} and results(panel).reviews.case.decision == "accepted"
