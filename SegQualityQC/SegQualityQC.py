@@ -173,6 +173,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self):
+        self.steps.stop()
         self.exit()
         self.removeObservers()
 
@@ -185,8 +186,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.follower.edited()  # by other modules, while this one was closed
 
     def exit(self):
+        """An assessment goes on: the logic writes its results into the scene, and enter() shows them."""
         self._entered = False
-        self.steps.stop()
         self.shortcuts.remove()
         self.navigation.remove()
         self.correction.leave()
@@ -198,7 +199,9 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         super().onReload()
 
     def onSceneStartClose(self, caller, event):
-        self.steps.stop()
+        if self.steps.running:
+            self.steps.stop()
+            self.ui.statusLabel.setText(_("Cancelled: the scene was closed."))
         self.correction.release()
         self.worklist.leave()
         self._coloured = None

@@ -237,6 +237,28 @@ def test_closing_the_scene_ends_an_assessment(panel):
     slicer.mrmlScene.Clear(0)
     process_events(finished(panel))
     assert not panel.ui.assessButton.isEnabled()
+    assert "the scene was closed" in panel.ui.statusLabel.text()
+
+
+def test_an_assessment_goes_on_while_another_module_is_open(panel):
+    segmentation = panel.parameters.segmentation
+    panel.ui.assessButton.click()
+    panel.exit()
+    process_events(finished(panel))
+    assert existing_node(segmentation, TABLE) is not None
+    panel.enter()
+    process_events(finished(panel))
+    assert slicer.errors == [] and panel.ui.statusLabel.text() == ""
+    assert panel.ui.resultsTable.rowCount() == 10 and panel.ui.assessButton.text() == "Assess"
+
+
+def test_a_return_to_the_panel_finds_the_assessment_running(panel):
+    panel.ui.assessButton.click()
+    panel.exit()
+    panel.enter()
+    assert panel.steps.running and panel.ui.assessButton.text() == "Cancel"
+    process_events(finished(panel))
+    assert panel.ui.resultsTable.rowCount() == 10
 
 
 def test_the_self_test_of_the_module_passes(module):
