@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from slicer_harness.scenes import matrix_from, new_scene, segmentation_node, separate_layers, volume_node
+from slicer_harness.scenes import new_scene, segmentation_node, separate_layers, volume_node
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
@@ -61,7 +61,7 @@ def test_a_parent_transform_counts(both):
     segmentation = segmentation_node(scene, labels, volume)
     shift = np.eye(4)
     shift[0, 3] = 3.0  # right to left is -x in LPS: two voxels of 1.5 mm towards lower i
-    transform.SetMatrixTransformToParent(matrix_from(shift))
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
     segmentation.SetAndObserveTransformNodeID(transform.GetID())
     if both:
         volume.SetAndObserveTransformNodeID(transform.GetID())

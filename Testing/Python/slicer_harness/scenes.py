@@ -1,7 +1,6 @@
 """Real MRML scenes for tests, as Slicer would hold them."""
 
 import slicer
-import vtk
 
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 
@@ -23,12 +22,6 @@ def new_scene():
         logics.append(logic)
     scene.logics = logics
     return scene
-
-
-def matrix_from(array):
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(array.ravel().tolist())
-    return matrix
 
 
 def volume_node(scene, image, name="volume"):
