@@ -494,7 +494,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def _loaded():
         """The models that are loaded, for all instances."""
-        from SegQualityQCLib.scene.assessment import EstimatorCache
+        from SegQualityQCLib.estimator import EstimatorCache
 
         if SegQualityQCLogic._estimators is None:
             SegQualityQCLogic._estimators = EstimatorCache()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..bundle import ModelBundle, available_bundles, bundle_for_segment, bundle_with_checksum, find_bundle
+from ..bundle import ModelBundle, available_bundles, bundle_for_segment, find_bundle
 from ..case import Case
 from ..errors import InputError, ReportError
-from ..estimator import Estimator, load_estimator
-from ..report import ModelIdentity, QualityReport
+from ..estimator import EstimatorCache
+from ..report import QualityReport
 from .cases import case_of, segment_ids, slice_checksums, terminology_code
 from .originals import drop_original, keep_original
 from .overlays import write_difference, write_overlay, write_surfaces
@@ -30,7 +30,7 @@ class Request:
     Attributes:
         volume_node: Scalar volume node.
         segmentation_node: Segmentation node.
-        segment_ids: Identifiers; ``None`` takes all segments that are drawn.
+        segment_ids: Identifiers; ``None`` takes all, each of which must be drawn.
         model: Name or folder of a bundle; ``None`` takes the one that fits each segment.
         axis: Slice axis ``"i"``, ``"j"`` or ``"k"``; ``None`` takes that of the largest spacing.
         threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
@@ -55,34 +55,6 @@ class Progress:
     fraction: float
     text: str
     reports: dict[str, QualityReport] | None = None
-
-
-@dataclass
-class EstimatorCache:
-    """Estimators by bundle folder: loading the networks takes longer than assessing with them."""
-
-    _estimators: dict[tuple[str, float], Estimator] = field(default_factory=dict)
-
-    def get(self, folder: Path) -> Estimator:
-        """The estimator of a bundle; loaded anew when its metadata changed on disk."""
-        key = (str(folder), (folder / "configs" / "metadata.json").stat().st_mtime)
-        if key not in self._estimators:
-            self._estimators[key] = load_estimator(folder)
-        return self._estimators[key]
-
-    def of_model(self, model: ModelIdentity, model_folders: tuple[str, ...]) -> Estimator:
-        """The estimator that a report was made with.
-
-        Raises:
-            InputError: The model, or this version of it, is no longer here.
-        """
-        for estimator in self._estimators.values():
-            if estimator.bundle.sha256 == model.sha256:
-                return estimator
-        folder = bundle_with_checksum(model.sha256, model_folders)
-        if folder is None:
-            raise InputError(f"The model {model.name} {model.version} of these results is not here: assess again.")
-        return self.get(folder)
 
 
 def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int = 2) -> Iterator[Progress]:
@@ -195,7 +167,9 @@ def write_assessment(
     threshold: float,
     difference: Any = None,
 ) -> str:
-    """Write reports, by segment identifier, with all that shows them into the scene; nothing stays after an error.
+    """Write reports, by segment identifier, with all that shows them into the scene.
+
+    After an error nothing stays of a first assessment; of a later one, old and new results may stay beside each other.
 
     Args:
         segmentation_node: The segmentation.

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..case import Case
 from ..errors import InputError
-from .assessment import EstimatorCache, Progress
+from ..estimator import EstimatorCache
+from .assessment import Progress
 from .cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
 from .overlays import update_overlay, write_overlay, write_surfaces
 from .plots import write_chart

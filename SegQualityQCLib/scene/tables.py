@@ -222,11 +222,6 @@ def check_assessed(segmentation_node: Any) -> None:
         check_shown(present_volume(segmentation_node), segmentation_node, results.shown)
 
 
-def read_reports(segmentation_node: Any) -> Mapping[str, QualityReport]:
-    """The reports of :func:`read_results`."""
-    return read_results(segmentation_node).reports
-
-
 def assessed_volume(segmentation_node: Any) -> Any | None:
     """The volume node that the reports of a segmentation were made with."""
     node = existing_node(segmentation_node, TABLE)

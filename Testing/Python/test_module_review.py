@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from PySide6 import QtGui, QtWidgets
+from PySide6 import QtGui
 from slicer_harness.application import open_panel, process_events, start
 from slicer_harness.editing import block, edit_slice, slice_pixels
 from slicer_harness.scenes import node_ids
@@ -337,14 +337,6 @@ def test_nothing_stays_behind_when_a_case_is_removed(panel):
     wait(panel)
     assert not [i for i in node_ids(slicer.mrmlScene) if i.startswith(("vtkMRMLModelNode", "vtkMRMLPlotSeries"))]
     assert panel.ui.resultsTable.rowCount() == 0 and not panel.ui.assessButton.isEnabled()
-
-
-def test_the_panel_with_all_sections_open_can_be_looked_at(panel, tmp_path):
-    panel.ui.correctButton.setCollapsed(False)
-    panel.parent.resize(470, 1150)
-    panel.table.select(1)
-    QtWidgets.QApplication.processEvents()
-    assert panel.parent.grab().save(str(tmp_path / "review.png"))
 
 
 def test_an_idle_panel_does_nothing(panel, monkeypatch):

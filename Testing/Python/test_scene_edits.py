@@ -11,7 +11,8 @@ from slicer_harness.scenes import new_scene, segmentation_node, volume_node
 from vtk.util.numpy_support import vtk_to_numpy
 
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.scene.assessment import EstimatorCache, Request, iter_assess, remove_results
+from SegQualityQCLib.estimator import EstimatorCache
+from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
 from SegQualityQCLib.scene.originals import restore_slice
 from SegQualityQCLib.scene.references import OVERLAY, ROLES, TABLE, existing_node
 from SegQualityQCLib.scene.rescoring import EditedCases, iter_rescore
