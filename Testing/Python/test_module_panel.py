@@ -16,9 +16,10 @@ import vtk
 from PySide6 import QtCore, QtWidgets
 from slicer_harness.application import open_panel, process_events, start
 from slicer_harness.editing import edit_slice, slice_pixels
-from slicer_harness.scenes import node_ids, segmentation_node, volume_node
+from slicer_harness.scenes import node_ids
 
 from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.references import OVERLAY, TABLE, existing_node
 
 
@@ -216,9 +217,9 @@ def test_a_real_patient_is_assessed_in_the_panel(module, acdc_root):
     folder = sorted((acdc_root / "training").glob("patient*"))[0]
     image = sorted(folder.glob("*frame??.nii.gz"))[0]
     labels = sitk.ReadImage(str(image).replace(".nii.gz", "_gt.nii.gz"))
-    volume = volume_node(slicer.mrmlScene, sitk.ReadImage(str(image)), "patient")
+    volume = add_volume(slicer.mrmlScene, sitk.ReadImage(str(image)), "patient")
     names = ["RV cavity", "LV myocardium", "LV cavity"]
-    segmentation_node(slicer.mrmlScene, labels, volume, "reference", names)
+    add_segmentation(slicer.mrmlScene, labels, volume, "reference", names)
     panel = open_panel(module)
     for row in (0, 2):
         panel.ui.segmentsList.item(row).setCheckState(QtCore.Qt.Unchecked)

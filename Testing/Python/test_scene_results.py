@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from slicer_harness.scenes import new_scene, node_ids, segmentation_node, volume_node
+from slicer_harness.scenes import new_scene, node_ids
 from test_scene_cases import OBLIQUE, turned
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -14,6 +14,7 @@ from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import EstimatorCache
 from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
+from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import go_to_slice
 from SegQualityQCLib.scene.originals import keep_original
 from SegQualityQCLib.scene.references import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
@@ -26,8 +27,8 @@ ESTIMATORS = EstimatorCache()
 def loaded():
     image, labels = demo_images()
     scene = new_scene()
-    volume = volume_node(scene, turned(image, OBLIQUE))
-    segmentation = segmentation_node(scene, turned(labels, OBLIQUE), volume, names=["LV myocardium"])
+    volume = add_volume(scene, turned(image, OBLIQUE), "volume")
+    segmentation = add_segmentation(scene, turned(labels, OBLIQUE), volume, "segmentation", names=["LV myocardium"])
     return scene, volume, segmentation
 
 
@@ -159,7 +160,7 @@ def test_a_view_lands_exactly_on_an_oblique_slice(loaded):
 def test_an_axial_view_stays_axial():
     """Slicer's axial view is left-handed: turned over, its slider would run the other way."""
     scene = new_scene()
-    volume = volume_node(scene, demo_images()[0])
+    volume = add_volume(scene, demo_images()[0], "volume")
     view = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
     view.SetOrientationToAxial()
     go_to_slice(view, volume, "k", 3)

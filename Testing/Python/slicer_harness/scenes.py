@@ -2,8 +2,6 @@
 
 import slicer
 
-from SegQualityQCLib.scene.images import add_segmentation, add_volume
-
 
 def new_scene():
     """A scene with application and module logics, as slicer.util expects them."""
@@ -22,16 +20,6 @@ def new_scene():
         logics.append(logic)
     scene.logics = logics
     return scene
-
-
-def volume_node(scene, image, name="volume"):
-    """A volume node of a SimpleITK image."""
-    return add_volume(scene, image, name)
-
-
-def segmentation_node(scene, labels, volume, name="segmentation", names=()):
-    """A segmentation node of a labelmap, imported as Slicer does (segments share a layer)."""
-    return add_segmentation(scene, labels, volume, name, names)
 
 
 def separate_layers(node):
