@@ -122,6 +122,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._entered = False
         self._followed = True
         self._edited = False  # while the steps ran
+        self._elsewhere = False  # the panel says that another image is shown than was assessed
         self._coloured = None  # what was last shown of the coloured slices
 
     def setup(self):
@@ -172,6 +173,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self):
+        self.steps.stop()
         self.exit()
         self.removeObservers()
 
@@ -184,8 +186,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.follower.edited()  # by other modules, while this one was closed
 
     def exit(self):
+        """An assessment goes on: the logic writes its results into the scene, and enter() shows them."""
         self._entered = False
-        self.steps.stop()
         self.shortcuts.remove()
         self.navigation.remove()
         self.correction.leave()
@@ -197,7 +199,9 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         super().onReload()
 
     def onSceneStartClose(self, caller, event):
-        self.steps.stop()
+        if self.steps.running:
+            self.steps.stop()
+            self.ui.statusLabel.setText(_("Cancelled: the scene was closed."))
         self.correction.release()
         self.worklist.leave()
         self._coloured = None
@@ -279,7 +283,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.listening:
             return
         with self.updating():
-            self.follower.watch(self.parameters.segmentation)
+            self.follower.watch(self.parameters.segmentation, self.logic.assessedVolume(self.parameters.segmentation))
             self.inputs.show()
             self._showResults()
         self.correction.show()
@@ -326,9 +330,14 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             button.setEnabled(shown)
         ui.inputsButton.setEnabled(not running)
         ui.correctButton.setEnabled(shown)
-        ui.restoreButton.setEnabled(shown and not running and self.table.selected is not None)
         ui.progressBar.setVisible(running)
-        self.review.show(shown and not running)
+        self._enableDecisions()
+
+    def _enableDecisions(self):
+        """Slices can be decided on and restored while nothing is being scored."""
+        ready = bool(self.table.rows) and not self.steps.running
+        self.ui.restoreButton.setEnabled(ready and self.table.selected is not None)
+        self.review.show(ready)
 
     def onSelected(self):
         if self.listening:
@@ -344,6 +353,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._enableButtons()
             return
         self._coloured = None  # what comes is to be seen
+        self._elsewhere = False
         off = parameters.deselected.split("\n")
         self.ui.statusLabel.setText(_("Loading the model..."))
         self.ui.progressBar.setValue(0)
@@ -377,6 +387,16 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._edited:
             self.follower.edited()
 
+    def _showsWhatWasAssessed(self):
+        """Whether volume and segmentation do; where they show another frame of a sequence, the panel says so."""
+        was, self._elsewhere = self._elsewhere, True
+        with self.errorsInPanel():
+            self.logic.checkAssessed(self.parameters.segmentation)
+            self._elsewhere = False
+        if was and not self._elsewhere:
+            self.ui.statusLabel.setText("")
+        return not self._elsewhere
+
     def onEditsPaused(self):
         parameters = self.parameters
         self._edited = self.steps.running
@@ -384,8 +404,9 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         with self.updating():
             self.inputs.show_segments()
-        if parameters.follow and self.results.reports and self.logic.torchInstalled():
+        if self._showsWhatWasAssessed() and parameters.follow and self.results.reports and self.logic.torchInstalled():
             self.steps.start(self.logic.iterRescore(parameters.segmentation, parameters.threshold))
+            self._enableDecisions()
 
 
 class SegQualityQCLogic(ScriptedLoadableModuleLogic):
@@ -439,7 +460,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         """Score the slices of an assessed segmentation that were edited since; returns the reports.
 
         Raises:
-            SegQualityError: The volume or the model of the results is gone.
+            SegQualityError: The volume or the model of the results is gone, or another image is shown.
         """
         for _progress in self.iterRescore(segmentationNode, threshold):
             pass
@@ -454,10 +475,26 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
             segmentationNode, self._loaded(), self._editedCases(), threshold=threshold, model_folders=folders
         )
 
+    def signSlice(self, segmentationNode, segmentId, index, review):
+        """Keep a decision (SegQualityQCLib.scene.reviews.Review) on a slice as it is drawn now.
+
+        Raises:
+            SegQualityError: The segment or the volume is gone, or another image is shown than was assessed.
+        """
+        from SegQualityQCLib.scene.signing import sign_slice
+
+        sign_slice(segmentationNode, self._editedCases(), segmentId, index, review)
+
+    def signCase(self, segmentationNode, review):
+        """Keep a decision on the whole case as it is drawn now; see :meth:`signSlice`."""
+        from SegQualityQCLib.scene.signing import sign_case
+
+        sign_case(segmentationNode, self._editedCases(), review)
+
     @staticmethod
     def _loaded():
         """The models that are loaded, for all instances."""
-        from SegQualityQCLib.scene.assessment import EstimatorCache
+        from SegQualityQCLib.estimator import EstimatorCache
 
         if SegQualityQCLogic._estimators is None:
             SegQualityQCLogic._estimators = EstimatorCache()
@@ -514,14 +551,14 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def defaultSegmentation(self):
         """The first segmentation of the scene that is not a hidden copy."""
-        from SegQualityQCLib.scene.views import nodes_of_class
+        from SegQualityQCLib.scene.references import nodes_of_class
 
         nodes = nodes_of_class(slicer.mrmlScene, "vtkMRMLSegmentationNode")
         return next((node for node in nodes if not node.GetHideFromEditors()), None)
 
     def defaultVolume(self, segmentationNode):
         """The reference volume of a segmentation; without one, the only volume of the scene that is no result."""
-        from SegQualityQCLib.scene.views import nodes_of_class
+        from SegQualityQCLib.scene.references import nodes_of_class
 
         if segmentationNode is not None:
             role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
@@ -534,6 +571,18 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def _isImage(node):
         return node is not None and node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
+
+    def checkAssessed(self, segmentationNode):
+        """Raise a SegQualityError where volume or segmentation show another image than was assessed."""
+        from SegQualityQCLib.scene.tables import check_assessed
+
+        check_assessed(segmentationNode)
+
+    def assessedVolume(self, segmentationNode):
+        """The volume of a segmentation's results; None without results."""
+        from SegQualityQCLib.scene.tables import assessed_volume
+
+        return assessed_volume(segmentationNode) if segmentationNode is not None else None
 
     def results(self, segmentationNode):
         """The results that a segmentation keeps (SegQualityQCLib.scene.tables.Results)."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from .bundle import ModelBundle, bundle_for_segment, default_bundle, find_bundle
+from .bundle import ModelBundle, bundle_for_segment, bundle_with_checksum, default_bundle, find_bundle
 from .case import Case
 from .errors import InputError
-from .report import QualityReport
+from .report import ModelIdentity, QualityReport
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -152,3 +152,31 @@ class EstimatorChoice:
         if wanted not in self._bundles:
             self._bundles[wanted], _ = bundle_for_segment(*wanted)
         return self._bundles[wanted]
+
+
+@dataclass
+class EstimatorCache:
+    """Estimators by bundle folder: loading the networks takes longer than assessing with them."""
+
+    _estimators: dict[tuple[str, float], Estimator] = field(default_factory=dict)
+
+    def get(self, folder: Path) -> Estimator:
+        """The estimator of a bundle; loaded anew when its metadata changed on disk."""
+        key = (str(folder), (folder / "configs" / "metadata.json").stat().st_mtime)
+        if key not in self._estimators:
+            self._estimators[key] = load_estimator(folder)
+        return self._estimators[key]
+
+    def of_model(self, model: ModelIdentity, model_folders: tuple[str, ...]) -> Estimator:
+        """The estimator that a report was made with.
+
+        Raises:
+            InputError: The model, or this version of it, is no longer here.
+        """
+        for estimator in self._estimators.values():
+            if estimator.bundle.sha256 == model.sha256:
+                return estimator
+        folder = bundle_with_checksum(model.sha256, model_folders)
+        if folder is None:
+            raise InputError(f"The model {model.name} {model.version} of these results is not here: assess again.")
+        return self.get(folder)

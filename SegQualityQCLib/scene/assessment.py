@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..bundle import ModelBundle, available_bundles, bundle_for_segment, bundle_with_checksum, find_bundle
+from ..bundle import ModelBundle, available_bundles, bundle_for_segment, find_bundle
 from ..case import Case
 from ..errors import InputError, ReportError
-from ..estimator import Estimator, load_estimator
-from ..report import ModelIdentity, QualityReport
+from ..estimator import EstimatorCache
+from ..report import QualityReport
 from .cases import case_of, segment_ids, slice_checksums, terminology_code
-from .originals import keep_original
+from .originals import drop_original, keep_original
 from .overlays import write_difference, write_overlay, write_surfaces
 from .plots import write_chart
 from .references import ROLES, TABLE, existing_node, remove_nodes
 from .reviews import Reviews
+from .shown import check_shown, shown_by
 from .tables import Results, read_results, write_results
 
 
@@ -29,7 +30,7 @@ class Request:
     Attributes:
         volume_node: Scalar volume node.
         segmentation_node: Segmentation node.
-        segment_ids: Identifiers; ``None`` takes all segments that are drawn.
+        segment_ids: Identifiers; ``None`` takes all, each of which must be drawn.
         model: Name or folder of a bundle; ``None`` takes the one that fits each segment.
         axis: Slice axis ``"i"``, ``"j"`` or ``"k"``; ``None`` takes that of the largest spacing.
         threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
@@ -56,34 +57,6 @@ class Progress:
     reports: dict[str, QualityReport] | None = None
 
 
-@dataclass
-class EstimatorCache:
-    """Estimators by bundle folder: loading the networks takes longer than assessing with them."""
-
-    _estimators: dict[tuple[str, float], Estimator] = field(default_factory=dict)
-
-    def get(self, folder: Path) -> Estimator:
-        """The estimator of a bundle; loaded anew when its metadata changed on disk."""
-        key = (str(folder), (folder / "configs" / "metadata.json").stat().st_mtime)
-        if key not in self._estimators:
-            self._estimators[key] = load_estimator(folder)
-        return self._estimators[key]
-
-    def of_model(self, model: ModelIdentity, model_folders: tuple[str, ...]) -> Estimator:
-        """The estimator that a report was made with.
-
-        Raises:
-            InputError: The model, or this version of it, is no longer here.
-        """
-        for estimator in self._estimators.values():
-            if estimator.bundle.sha256 == model.sha256:
-                return estimator
-        folder = bundle_with_checksum(model.sha256, model_folders)
-        if folder is None:
-            raise InputError(f"The model {model.name} {model.version} of these results is not here: assess again.")
-        return self.get(folder)
-
-
 def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int = 2) -> Iterator[Progress]:
     """Assess in steps that each take a fraction of a second; dropping the iterator leaves the scene untouched.
 
@@ -92,7 +65,9 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
         BundleError: The model cannot be used.
     """
     cases = {}
-    for key in _chosen_segments(request):
+    chosen = _chosen_segments(request)
+    shown = shown_by(request.volume_node, request.segmentation_node)
+    for key in chosen:
         cases[key] = case_of(request.volume_node, request.segmentation_node, key, axis=request.axis)
         yield Progress(0.0, f"Reading {cases[key].segment}")
     reports: dict[str, QualityReport] = {}
@@ -112,8 +87,12 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
             else:
                 note = f"The model {estimator.bundle.name} makes no difference image."
     check_nodes(request)
+    check_shown(request.volume_node, request.segmentation_node, shown)
     # In one step, so that a cancel finds all or none of it.
-    write_assessment(request.segmentation_node, request.volume_node, cases, reports, request.threshold, difference)
+    gone = write_assessment(
+        request.segmentation_node, request.volume_node, cases, reports, request.threshold, difference
+    )
+    note = " ".join(filter(None, (note, gone)))
     yield Progress(1.0, note, reports)
 
 
@@ -187,8 +166,10 @@ def write_assessment(
     reports: dict[str, QualityReport],
     threshold: float,
     difference: Any = None,
-) -> None:
-    """Write reports, by segment identifier, with all that shows them into the scene; nothing stays after an error.
+) -> str:
+    """Write reports, by segment identifier, with all that shows them into the scene.
+
+    After an error nothing stays of a first assessment; of a later one, old and new results may stay beside each other.
 
     Args:
         segmentation_node: The segmentation.
@@ -197,39 +178,37 @@ def write_assessment(
         reports: The reports.
         threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
         difference: The difference image, where there is one.
+
+    Returns:
+        What to know of it: a sentence on decisions about another image, which are gone; else empty.
     """
     first = existing_node(segmentation_node, TABLE) is None
     checksums = {key: slice_checksums(case) for key, case in cases.items()}
-    reviews = Reviews() if first else _reviews_that_hold(segmentation_node, checksums)
+    shown = shown_by(volume_node, segmentation_node)
+    before = Results({}) if first else _readable_results(segmentation_node)
+    elsewhere = shown.differs(before.shown)
+    reviews = Reviews() if elsewhere else before.reviews.that_hold(checksums, before.checksums)
     try:
         write_overlay(segmentation_node, volume_node, cases, reports)
         write_surfaces(segmentation_node, volume_node, cases, reports)
         if difference is not None:
             write_difference(segmentation_node, difference)
         write_chart(segmentation_node, reports, threshold)
+        if elsewhere:  # slices of another frame are not to be restored into this one
+            drop_original(segmentation_node)
         keep_original(segmentation_node)
-        write_results(segmentation_node, volume_node, Results(reports, checksums, reviews=reviews))
+        write_results(segmentation_node, volume_node, Results(reports, checksums, reviews=reviews, shown=shown))
     except Exception:
         if first:
             remove_results(segmentation_node)
         raise
+    if elsewhere and before.reviews != Reviews():
+        return "Another image was assessed than before: the decisions about that one are gone."
+    return ""
 
 
-def _reviews_that_hold(segmentation_node: Any, checksums: dict[str, list[int]]) -> Reviews:
-    """The reviews of slices that are still drawn as they were when somebody reviewed them."""
+def _readable_results(segmentation_node: Any) -> Results:
     try:
-        results = read_results(segmentation_node)
+        return read_results(segmentation_node)
     except ReportError:
-        return Reviews()
-    held = {
-        key: {
-            index: review
-            for index, review in entries.items()
-            if index < len(checksums[key])
-            and list(results.checksums.get(key, ()))[index : index + 1] == checksums[key][index : index + 1]
-        }
-        for key, entries in results.reviews.slices.items()
-        if key in checksums
-    }
-    same = all(list(results.checksums.get(key, ())) == sums for key, sums in checksums.items())
-    return Reviews(held, results.reviews.case if same else None)
+        return Results({})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-import slicer
+import slicer.util
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -16,12 +16,7 @@ from ..bundle import snomed_code
 from ..case import Case, checked_image, slice_axis
 from ..errors import InputError
 
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-def matrix_of(vtk_matrix: Any) -> np.ndarray:
-    """A 4 x 4 VTK matrix as an array."""
-    return np.array([[vtk_matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # and back
 
 
 def ijk_to_world(volume_node: Any) -> np.ndarray:
@@ -34,14 +29,14 @@ def ijk_to_world(volume_node: Any) -> np.ndarray:
     volume_node.GetIJKToRASMatrix(ijk_to_ras)
     transform_node = volume_node.GetParentTransformNode()
     if transform_node is None:
-        return matrix_of(ijk_to_ras)
+        return slicer.util.arrayFromVTKMatrix(ijk_to_ras)
     if not transform_node.IsTransformToWorldLinear():
         raise InputError(
             f"The volume {volume_node.GetName()} is under a warping transform: harden the transform first."
         )
     to_world = vtk.vtkMatrix4x4()
     transform_node.GetMatrixTransformToWorld(to_world)
-    return matrix_of(to_world) @ matrix_of(ijk_to_ras)
+    return slicer.util.arrayFromVTKMatrix(to_world) @ slicer.util.arrayFromVTKMatrix(ijk_to_ras)
 
 
 def image_of(volume_node: Any) -> sitk.Image:
@@ -142,15 +137,28 @@ def _mask(segmentation_node: Any, segment_id: str, name: str) -> sitk.Image | No
         raise InputError(
             f"The segmentation {segmentation_node.GetName()} has no binary labelmap: create one in Segmentations."
         )
+    data = labelmap_of(segmentation_node, segment_id)
+    if data is None:
+        return None
+    slicer.vtkSlicerSegmentationsModuleLogic.ApplyParentTransformToOrientedImageData(segmentation_node, data, False)
+    mask = sitk.NotEqual(_image(data, image_to_world(data), name), 0)
+    return mask if sitk.GetArrayViewFromImage(mask).any() else None
+
+
+def labelmap_of(segmentation_node: Any, segment_id: str) -> Any | None:
+    """A copy of a segment's binary labelmap (vtkOrientedImageData) in the node's own coordinates; ``None`` if empty."""
     data = slicer.vtkOrientedImageData()
     # The node's own method isolates the segment from a layer that it shares with others; the module logic's does not.
     if not segmentation_node.GetBinaryLabelmapRepresentation(segment_id, data) or data.GetNumberOfPoints() == 0:
         return None
-    slicer.vtkSlicerSegmentationsModuleLogic.ApplyParentTransformToOrientedImageData(segmentation_node, data, False)
-    to_world = vtk.vtkMatrix4x4()
-    data.GetImageToWorldMatrix(to_world)
-    mask = sitk.NotEqual(_image(data, matrix_of(to_world), name), 0)
-    return mask if sitk.GetArrayViewFromImage(mask).any() else None
+    return data
+
+
+def image_to_world(data: Any) -> np.ndarray:
+    """From voxel indices of a vtkOrientedImageData to its RAS in mm, shape (4, 4)."""
+    matrix = vtk.vtkMatrix4x4()
+    data.GetImageToWorldMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def _image(data: Any, index_to_world: np.ndarray, name: str) -> sitk.Image:
@@ -161,7 +169,7 @@ def _image(data: Any, index_to_world: np.ndarray, name: str) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     extent = data.GetExtent()  # a segment's layer may begin anywhere in its grid
     first = np.array([extent[0], extent[2], extent[4], 1.0])
-    to_lps = _RAS_TO_LPS @ index_to_world
+    to_lps = LPS_TO_RAS @ index_to_world
     spacing = np.linalg.norm(to_lps[:3, :3], axis=0)
     if not np.isfinite(to_lps).all() or (spacing <= 0).any():
         raise InputError(f"The volume {name} has an impossible geometry: correct its spacing and directions.")

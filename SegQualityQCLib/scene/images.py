@@ -7,28 +7,36 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-import slicer
+import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from .cases import LPS_TO_RAS
 
 
 def add_volume(scene: Any, image: sitk.Image, name: str, class_name: str = "vtkMRMLScalarVolumeNode") -> Any:
     """Add a volume node with the voxels and the geometry of an image."""
+    node = scene.AddNewNodeByClass(class_name, name)
+    node.SetAndObserveImageData(voxels(sitk.GetArrayFromImage(image)))
+    node.SetIJKToRASMatrix(ijk_to_ras(image))
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def voxels(values: np.ndarray) -> Any:
+    """A vtkImageData with a copy of these values, shape (k, j, i), and no geometry."""
     data = vtk.vtkImageData()
-    data.SetDimensions(image.GetSize())
-    data.GetPointData().SetScalars(numpy_to_vtk(sitk.GetArrayFromImage(image).ravel(), deep=True))
+    data.SetDimensions(values.shape[::-1])
+    data.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
+    return data
+
+
+def ijk_to_ras(image: sitk.Image) -> Any:
+    """The vtkMatrix4x4 from voxel indices of an image to RAS in mm."""
     to_lps = np.eye(4)
     to_lps[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     to_lps[:3, 3] = image.GetOrigin()
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy((_LPS_TO_RAS @ to_lps).ravel().tolist())
-    node = scene.AddNewNodeByClass(class_name, name)
-    node.SetAndObserveImageData(data)
-    node.SetIJKToRASMatrix(matrix)
-    node.CreateDefaultDisplayNodes()
-    return node
+    return slicer.util.vtkMatrixFromArray(LPS_TO_RAS @ to_lps)
 
 
 def add_segmentation(scene: Any, labels: sitk.Image, volume_node: Any, name: str, names: Sequence[str] = ()) -> Any:

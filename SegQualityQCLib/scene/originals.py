@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import slicer
+import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..errors import InputError
-from .cases import ijk_to_world, matrix_of
+from .cases import ijk_to_world, image_to_world, labelmap_of
 from .references import ORIGINAL, existing_node, node_for, remove_nodes
 
 _OUTLINE_COLOUR = (1.0, 1.0, 1.0)
@@ -75,7 +75,7 @@ def restore_slice(segmentation_node: Any, volume_node: Any, segment_id: str, axi
         raise InputError("The segmentation before corrections is no longer kept: the case was accepted.")
     if original.GetSegmentation().GetSegment(segment_id) is None:
         raise InputError("This segment was not there before the corrections: there is nothing to take back.")
-    before, now = _labelmap(original, segment_id), _labelmap(segmentation_node, segment_id)
+    before, now = labelmap_of(original, segment_id), labelmap_of(segmentation_node, segment_id)
     if before is None and now is None:
         return
     if before is not None and now is not None and not _same_lattice(before, now):
@@ -96,23 +96,10 @@ def restore_slice(segmentation_node: Any, volume_node: Any, segment_id: str, axi
     logic.SetBinaryLabelmapToSegment(edited, segmentation_node, segment_id, logic.MODE_REPLACE)
 
 
-def _labelmap(segmentation_node: Any, segment_id: str) -> Any | None:
-    data = slicer.vtkOrientedImageData()
-    if not segmentation_node.GetBinaryLabelmapRepresentation(segment_id, data) or data.GetNumberOfPoints() == 0:
-        return None
-    return data
-
-
 def _same_lattice(a: Any, b: Any) -> bool:
-    return bool(slicer.vtkOrientedImageDataResample.DoGeometriesMatchIgnoreOrigin(a, b)) and _matrix(a).tolist() == (
-        _matrix(b).tolist()
-    )
-
-
-def _matrix(data: Any) -> np.ndarray:
-    to_world = vtk.vtkMatrix4x4()
-    data.GetImageToWorldMatrix(to_world)
-    return matrix_of(to_world)
+    return bool(slicer.vtkOrientedImageDataResample.DoGeometriesMatchIgnoreOrigin(a, b)) and image_to_world(
+        a
+    ).tolist() == (image_to_world(b).tolist())
 
 
 def _union(extents: Any) -> list[int]:
@@ -140,8 +127,8 @@ def _slice_of(lattice: Any, extent: list[int], segmentation_node: Any, volume_no
     if transform_node is not None:
         matrix = vtk.vtkMatrix4x4()
         transform_node.GetMatrixTransformToWorld(matrix)
-        to_world = matrix_of(matrix)
-    to_volume = np.linalg.inv(ijk_to_world(volume_node)) @ to_world @ _matrix(lattice)
+        to_world = slicer.util.arrayFromVTKMatrix(matrix)
+    to_volume = np.linalg.inv(ijk_to_world(volume_node)) @ to_world @ image_to_world(lattice)
     row = to_volume["ijk".index(axis)]
     i, j, k = (np.arange(extent[2 * a], extent[2 * a + 1] + 1) for a in range(3))
     return np.rint(row[0] * i[None, None, :] + row[1] * j[None, :, None] + row[2] * k[:, None, None] + row[3]).astype(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-import slicer
+import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
@@ -15,6 +15,7 @@ from ..case import Case
 from ..report import QualityReport, SliceScore
 from .cases import ijk_to_world
 from .colours import colour_node
+from .images import ijk_to_ras, voxels
 from .references import DIFFERENCE, OVERLAY, SURFACE, existing_node, node_for, remove_nodes
 
 _OUTSIDE = -1.0  # below every Dice, so that the display threshold hides it
@@ -99,12 +100,7 @@ def legend(display_node: Any) -> Any:
 def write_difference(segmentation_node: Any, difference: sitk.Image) -> Any:
     """Write the absolute difference |I - R| between the image and what the networks expect, on the window's grid."""
     node = _volume(segmentation_node, DIFFERENCE, "difference", sitk.GetArrayFromImage(difference).astype(np.float32))
-    to_lps = np.eye(4)
-    to_lps[:3, :3] = np.array(difference.GetDirection()).reshape(3, 3) * np.array(difference.GetSpacing())
-    to_lps[:3, 3] = difference.GetOrigin()
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy((np.diag([-1.0, -1.0, 1.0, 1.0]) @ to_lps).ravel().tolist())
-    node.SetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(ijk_to_ras(difference))
     display = _display(node, 0.1, 1.0)
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeRed")  # one of Slicer's own
     return node
@@ -145,19 +141,15 @@ def write_surfaces(
 def _surface(case: Case, report: QualityReport, index_to_world: np.ndarray) -> Any:
     """The mask's surface, each point with the Dice of its nearest slice (-1 where it is unscored)."""
     mask = np.pad(sitk.GetArrayViewFromImage(case.mask), 1)
-    data = vtk.vtkImageData()
-    data.SetDimensions(mask.shape[::-1])
+    data = voxels(mask)
     data.SetOrigin(-1, -1, -1)
-    data.GetPointData().SetScalars(numpy_to_vtk(mask.ravel(), deep=True))
     contour = vtk.vtkFlyingEdges3D()
     contour.SetInputData(data)
     contour.SetValue(0, 0.5)
     contour.ComputeNormalsOff()
     contour.ComputeGradientsOff()
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(index_to_world.ravel().tolist())
     transform = vtk.vtkTransform()
-    transform.SetMatrix(matrix)
+    transform.SetMatrix(slicer.util.vtkMatrixFromArray(index_to_world))
     to_world = vtk.vtkTransformPolyDataFilter()
     to_world.SetTransform(transform)
     to_world.SetInputConnection(contour.GetOutputPort())
@@ -191,10 +183,7 @@ def _nearest_drawn(dice: np.ndarray, case: Case) -> np.ndarray:
 
 def _volume(owner: Any, role: str, suffix: str, values: np.ndarray) -> Any:
     node = node_for(owner, role, "vtkMRMLScalarVolumeNode", f"{owner.GetName()} {suffix}")
-    data = vtk.vtkImageData()
-    data.SetDimensions(values.shape[::-1])
-    data.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
-    node.SetAndObserveImageData(data)
+    node.SetAndObserveImageData(voxels(values))
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
     return node

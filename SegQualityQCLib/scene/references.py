@@ -17,6 +17,13 @@ ROLES = (TABLE, CHART, OVERLAY, DIFFERENCE, SURFACE, SERIES, SERIES_TABLE, ORIGI
 KEY = "SegQualityQC.Key"
 
 
+def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
+    """All nodes of a class in a scene."""
+    nodes = scene.GetNodesByClass(class_name)
+    nodes.UnRegister(scene)
+    return [nodes.GetItemAsObject(n) for n in range(nodes.GetNumberOfItems())]
+
+
 def existing_node(owner: Any, role: str, key: str = "") -> Any | None:
     """The node that the owner references with this role, and this key among several; ``None`` if there is none."""
     for n in range(owner.GetNumberOfNodeReferences(role)):
@@ -60,16 +67,14 @@ def remove_nodes(owner: Any, role: str, keep: set[str] | None = None) -> None:
             for n in reversed(range(owner.GetNumberOfNodeReferences(role))):
                 if owner.GetNthNodeReferenceID(role, n) == node.GetID():
                     owner.RemoveNthNodeReferenceID(role, n)
-            remove_from_scene(owner.GetScene(), _with_parts(node))
+            remove_from_scene(owner.GetScene(), with_parts(node))
 
 
 def result_nodes(owner: Any) -> list[Any]:
     """All nodes that belong to a segmentation and to no copy of it, with their display and storage nodes."""
-    others = owner.GetScene().GetNodesByClass(owner.GetClassName())
-    others.UnRegister(owner.GetScene())
-    segmentations = [others.GetItemAsObject(n) for n in range(others.GetNumberOfItems())]
+    segmentations = nodes_of_class(owner.GetScene(), owner.GetClassName())
     shared = {node.GetID() for other in segmentations if other is not owner for node in _referenced(other)}
-    return [part for node in _referenced(owner) if node.GetID() not in shared for part in _with_parts(node)]
+    return [part for node in _referenced(owner) if node.GetID() not in shared for part in with_parts(node)]
 
 
 def _referenced(owner: Any) -> list[Any]:
@@ -84,7 +89,8 @@ def remove_from_scene(scene: Any, nodes: list[Any]) -> None:
             scene.RemoveNode(node)
 
 
-def _with_parts(node: Any) -> list[Any]:
+def with_parts(node: Any) -> list[Any]:
+    """A node with its storage and display nodes."""
     displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())] if _displayable(node) else []
     storage = node.GetStorageNode() if node.IsA("vtkMRMLStorableNode") else None
     return [part for part in (node, storage, *displays) if part is not None]

@@ -8,11 +8,13 @@ from typing import Any
 
 from ..case import Case
 from ..errors import InputError
-from .assessment import EstimatorCache, Progress
+from ..estimator import EstimatorCache
+from .assessment import Progress
 from .cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
 from .overlays import update_overlay, write_overlay, write_surfaces
 from .plots import write_chart
-from .tables import assessed_volume, read_results, write_results
+from .shown import check_shown
+from .tables import present_volume, read_results, write_results
 
 
 @dataclass
@@ -53,14 +55,14 @@ def iter_rescore(
         batch_size: Slices that go through the networks in one step.
 
     Raises:
-        InputError: The volume or the model of the results is gone, or was changed.
+        InputError: The volume or the model of the results is gone, or was changed, or another frame of a sequence is
+            shown than was assessed.
     """
     results = read_results(segmentation_node)
     if not results.reports:
         return
-    volume_node = assessed_volume(segmentation_node)
-    if volume_node is None:
-        raise InputError("The volume of these results is no longer in the scene: choose one and assess again.")
+    volume_node = present_volume(segmentation_node)
+    check_shown(volume_node, segmentation_node, results.shown)
     present = segment_ids(segmentation_node)
     reports = {key: report for key, report in results.reports.items() if key in present}
     cases, checksums, changed = {}, {}, {}
@@ -72,6 +74,8 @@ def iter_rescore(
             raise InputError(f"The volume {volume_node.GetName()} has other slices than when it was assessed.")
         changed[key] = [n for n, (old, new) in enumerate(zip(known, checksums[key], strict=True)) if old != new]
     if len(reports) == len(results.reports) and not any(changed.values()):
+        if results.edited(reports, checksums, changed).reviews != results.reviews:  # signed for what was taken back
+            write_results(segmentation_node, volume_node, results.edited(reports, checksums, changed))
         return
     total, done = max(1, sum(map(len, changed.values()))), 0
     for key, indices in changed.items():
@@ -89,5 +93,6 @@ def iter_rescore(
     touched = {key for key, indices in changed.items() if indices}
     write_surfaces(segmentation_node, volume_node, cases, reports, only=touched)
     write_chart(segmentation_node, reports, threshold)
-    write_results(segmentation_node, volume_node, results.edited(reports, checksums, changed))
+    now = read_results(segmentation_node)  # with decisions that were made while the networks ran
+    write_results(segmentation_node, volume_node, now.edited(reports, checksums, changed))
     yield Progress(1.0, "", reports)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import InputError, ReportError
 from ..report import QualityReport
+
+Checksums = Mapping[str, Sequence[int]]
 
 DECISIONS = ("accepted", "corrected", "flagged")
 
@@ -22,12 +26,15 @@ class Review:
         reviewer: Who decided.
         time: When, UTC, ISO 8601.
         comment: Why, in free words.
+        drawn: Checksum of what was drawn on the slice, or in the whole case, when it was decided; ``None`` where that
+            was not kept: then the decision is taken to be about what was scored last.
     """
 
     decision: str
     reviewer: str
     time: str
     comment: str = ""
+    drawn: int | None = None
 
     @classmethod
     def now(cls, decision: str, reviewer: str, comment: str = "") -> Review:
@@ -53,7 +60,9 @@ class Review:
             review = cls(**content)
         except TypeError as error:
             raise ReportError(f"A review is damaged: {error}.") from error
-        if review.decision not in DECISIONS or not all(isinstance(value, str) for value in asdict(review).values()):
+        texts = (review.decision, review.reviewer, review.time, review.comment)
+        known = review.drawn is None or isinstance(review.drawn, int)
+        if review.decision not in DECISIONS or not known or not all(isinstance(text, str) for text in texts):
             raise ReportError("A review is damaged: assess again.")
         return review
 
@@ -83,6 +92,32 @@ class Reviews:
         """The reviews with a decision on the whole case."""
         return Reviews(self.slices, review)
 
+    def that_hold(self, drawn: Checksums, scored: Checksums) -> Reviews:
+        """The reviews of what is still drawn; a flagged slice stays flagged.
+
+        Args:
+            drawn: Checksums of the slices as they are drawn now, by segment identifier; others have no reviews.
+            scored: Checksums of the slices as they were scored last.
+        """
+
+        def holds(key: str, index: int, review: Review) -> bool:
+            now, was = list(drawn[key])[index : index + 1], list(scored.get(key, ()))[index : index + 1]
+            return bool(now) and (
+                review.decision == "flagged" or now == (was if review.drawn is None else [review.drawn])
+            )
+
+        slices = {
+            key: {index: review for index, review in entries.items() if holds(key, index, review)}
+            for key, entries in self.slices.items()
+            if key in drawn
+        }
+        case = self.case
+        if case is not None and case.drawn != checksum_of_case(drawn):
+            of_the_scored = case.drawn is None or case.drawn == checksum_of_case(scored)
+            same = all(list(scored.get(key, ())) == list(sums) for key, sums in drawn.items())
+            case = case if of_the_scored and same else None
+        return Reviews(slices, case)
+
     def to_dict(self) -> dict[str, Any]:
         """The reviews as JSON types."""
         slices = {
@@ -107,6 +142,11 @@ class Reviews:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ReportError("The reviews in the scene are damaged: assess again.") from error
         return cls(slices, None if case is None else Review.from_dict(case))
+
+
+def checksum_of_case(checksums: Checksums) -> int:
+    """One number for the checksums of all slices of all segments."""
+    return zlib.crc32(json.dumps({key: list(sums) for key, sums in checksums.items()}, sort_keys=True).encode())
 
 
 def low_slices(report: QualityReport, before: Mapping[int, float | None], threshold: float) -> tuple[int, ...]:

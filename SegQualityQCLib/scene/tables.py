@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..report import QualityReport, Status
 from .cases import ijk_to_world
 from .references import TABLE, existing_node, node_for
 from .reviews import Reviews
+from .shown import Shown, check_shown
 
 COLUMNS = (
     "Segment",
@@ -37,6 +38,7 @@ _BEFORE = "SegQualityQC.Before"
 _CHECKSUMS = "SegQualityQC.Checksums"
 _REVIEWS = "SegQualityQC.Reviews"
 _VOLUME = "SegQualityQC.Volume"
+_SHOWN = "SegQualityQC.Shown"
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Results:
         before: Predicted Dice, by slice index, before the first edit since the assessment; ``None`` where the slice
             had none.
         reviews: What reviewers decided.
+        shown: What volume and segmentation showed when they were assessed.
     """
 
     reports: Mapping[str, QualityReport]
     checksums: Mapping[str, Sequence[int]] = field(default_factory=dict)
     before: Mapping[str, Mapping[int, float | None]] = field(default_factory=dict)
     reviews: Reviews = field(default_factory=Reviews)
+    shown: Shown = field(default_factory=Shown)
 
     def edited(
         self,
@@ -70,7 +74,6 @@ class Results:
             changed: Slices whose mask changed, by segment identifier.
         """
         before = {key: dict(self.before.get(key, {})) for key in reports}
-        reviews = self.reviews
         for key in reports:
             for index in changed.get(key, ()):
                 old, new = self.reports[key].slice(index), reports[key].slice(index)
@@ -79,12 +82,8 @@ class Results:
                 now = 0.0 if new.status is Status.GAP else new.dice
                 if now == first or (now is not None and first is not None and abs(now - first) < 1e-6):  # undone
                     del before[key][index]
-                review = reviews.of(key, index)
-                if review is not None and review.decision != "flagged":  # what was signed is no longer there
-                    reviews = reviews.with_slice(key, index, None)
-        slices = {key: entries for key, entries in reviews.slices.items() if key in reports}
-        case = reviews.case if not any(changed.values()) else None
-        return replace(self, reports=reports, checksums=checksums, before=before, reviews=Reviews(slices, case))
+        reviews = self.reviews.that_hold(checksums, self.checksums)
+        return replace(self, reports=reports, checksums=checksums, before=before, reviews=reviews)
 
 
 def slice_positions(volume_node: Any, axis: str) -> np.ndarray:
@@ -152,6 +151,7 @@ def write_results(segmentation_node: Any, volume_node: Any, results: Results) ->
     node.SetAttribute(_CHECKSUMS, json.dumps({key: list(sums) for key, sums in results.checksums.items()}))
     node.SetAttribute(_BEFORE, json.dumps(results.before))
     node.SetAttribute(_REVIEWS, json.dumps(results.reviews.to_dict()))
+    node.SetAttribute(_SHOWN, json.dumps(asdict(results.shown)))
     if node.GetNodeReference(_VOLUME) is not volume_node:
         node.SetNodeReferenceID(_VOLUME, volume_node.GetID())
     node.EndModify(modified)
@@ -184,8 +184,8 @@ def read_results(segmentation_node: Any) -> Results:
     if node is None or not node.GetAttribute(_REPORTS):
         return Results({})
     try:
-        reports, checksums, before, reviews = (
-            json.loads(node.GetAttribute(key) or "{}") for key in (_REPORTS, _CHECKSUMS, _BEFORE, _REVIEWS)
+        reports, checksums, before, reviews, shown = (
+            json.loads(node.GetAttribute(key) or "{}") for key in (_REPORTS, _CHECKSUMS, _BEFORE, _REVIEWS, _SHOWN)
         )
         return Results(
             {str(key): QualityReport.from_dict(entry) for key, entry in reports.items()},
@@ -195,6 +195,7 @@ def read_results(segmentation_node: Any) -> Results:
                 for key, entries in before.items()
             },
             Reviews.from_dict(reviews) if reviews else Reviews(),
+            Shown(**shown),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise ReportError(f"The results in the table {node.GetName()} are damaged: assess again.") from error
@@ -206,18 +207,34 @@ def write_reviews(segmentation_node: Any, reviews: Reviews) -> None:
     Raises:
         InputError: It has no results, or their volume is gone.
     """
-    volume_node = assessed_volume(segmentation_node)
-    if volume_node is None:
-        raise InputError("The volume of these results is no longer in the scene: choose one and assess again.")
+    volume_node = present_volume(segmentation_node)
     write_results(segmentation_node, volume_node, replace(read_results(segmentation_node), reviews=reviews))
 
 
-def read_reports(segmentation_node: Any) -> Mapping[str, QualityReport]:
-    """The reports of :func:`read_results`."""
-    return read_results(segmentation_node).reports
+def check_assessed(segmentation_node: Any) -> None:
+    """Check that the nodes of the results still show what was assessed; fine without results.
+
+    Raises:
+        InputError: The volume is gone, or volume or segmentation show another frame of a sequence.
+    """
+    results = read_results(segmentation_node)
+    if results.reports:
+        check_shown(present_volume(segmentation_node), segmentation_node, results.shown)
 
 
 def assessed_volume(segmentation_node: Any) -> Any | None:
     """The volume node that the reports of a segmentation were made with."""
     node = existing_node(segmentation_node, TABLE)
     return node.GetNodeReference(_VOLUME) if node is not None else None
+
+
+def present_volume(segmentation_node: Any) -> Any:
+    """The volume node of :func:`assessed_volume`.
+
+    Raises:
+        InputError: It is gone.
+    """
+    volume_node = assessed_volume(segmentation_node)
+    if volume_node is None:
+        raise InputError("The volume of these results is no longer in the scene: choose one and assess again.")
+    return volume_node

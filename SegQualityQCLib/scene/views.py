@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .overlays import legend
-from .references import OVERLAY, SURFACE, existing_node
+from .references import OVERLAY, SURFACE, existing_node, nodes_of_class
 
 _FIRST_VIEWS = ("Red", "Yellow", "Green")
-
-
-def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
-    """All nodes of a class in a scene."""
-    nodes = scene.GetNodesByClass(class_name)
-    nodes.UnRegister(scene)
-    return [nodes.GetItemAsObject(n) for n in range(nodes.GetNumberOfItems())]
 
 
 def slice_nodes(scene: Any) -> list[Any]:

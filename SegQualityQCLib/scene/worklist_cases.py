@@ -17,6 +17,7 @@ from ..worklist import WorklistCase
 from .assessment import remove_results, write_assessment
 from .cases import edited_case, segment_ids, unmarked_case
 from .images import add_volume
+from .references import remove_from_scene, with_parts
 
 
 def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, Any]:
@@ -90,12 +91,8 @@ def close_case(scene: Any, volume_node: Any, segmentation_node: Any) -> None:
     if segmentation_node is not None and segmentation_node.GetScene() is scene:
         remove_results(segmentation_node)
     for node in (segmentation_node, volume_node):
-        if node is None or node.GetScene() is not scene:
-            continue
-        displays = [node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes())]
-        for part in (node, node.GetStorageNode(), *displays):
-            if part is not None and part.GetScene() is scene:
-                scene.RemoveNode(part)
+        if node is not None and node.GetScene() is scene:
+            remove_from_scene(scene, with_parts(node))
 
 
 def _name_by_label(segmentation_node: Any) -> None:

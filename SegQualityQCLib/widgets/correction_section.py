@@ -84,9 +84,10 @@ class CorrectionSection:
         if selected is None or parameters is None:
             return
         key, index = selected
-        if self.editor is not None and self.entered:
-            self.editor.saveStateForUndo()
         with self._panel.errorsInPanel():
+            self._panel.logic.checkAssessed(parameters.segmentation)
+            if self.editor is not None and self.entered:
+                self.editor.saveStateForUndo()
             axis = self._panel.results.reports[key].case.axis
             restore_slice(parameters.segmentation, assessed_volume(parameters.segmentation), key, axis, index)
 

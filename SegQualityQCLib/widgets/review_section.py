@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ..scene.originals import drop_original
 from ..scene.reviews import Review, low_slices
-from ..scene.tables import Results, write_reviews
+from ..scene.tables import Results
 
 _REVIEWER_SETTING = "SegQualityQC/Reviewer"
 
@@ -46,27 +46,33 @@ class ReviewSection:
     def decide(self, decision: str) -> None:
         """Keep a decision on the selected slice, with the comment that is written."""
         parameters, selected = self._panel.parameters, self._panel.table.selected
-        if parameters is None or selected is None or self._panel.steps.running:
+        if parameters is None or selected is None or self._busy():
             return
         with self._panel.errorsInPanel():
             review = Review.now(decision, self._reviewer, self._comment)
-            write_reviews(parameters.segmentation, self._panel.results.reviews.with_slice(*selected, review))
+            self._panel.logic.signSlice(parameters.segmentation, *selected, review)
             self._panel.ui.commentEdit.setText("")
         self._panel.refresh()
 
     def _decide_case(self, decision: str) -> None:
         """Keep a decision on the whole case; accepted, the copy from before the corrections is removed."""
         parameters = self._panel.parameters
-        if parameters is None or parameters.segmentation is None:
+        if parameters is None or parameters.segmentation is None or self._busy():
             return
         with self._panel.errorsInPanel():
             review = Review.now(decision, self._reviewer, self._comment)
-            write_reviews(parameters.segmentation, self._panel.results.reviews.with_case(review))
+            self._panel.logic.signCase(parameters.segmentation, review)
             if decision == "accepted":
                 drop_original(parameters.segmentation)
             self._panel.worklist.decide(decision, review.comment)
             self._panel.ui.commentEdit.setText("")
         self._panel.refresh()
+
+    def _busy(self) -> bool:
+        """Whether slices are being scored, which the panel then says: a shortcut comes at any time."""
+        if self._panel.steps.running:
+            self._panel.ui.statusLabel.setText(_("Wait until the slices are scored, then decide."))
+        return bool(self._panel.steps.running)
 
     def show(self, enabled: bool) -> None:
         """Show how many low slices are reviewed, and what was decided on the case."""

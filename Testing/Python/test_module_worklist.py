@@ -221,11 +221,3 @@ def test_a_vanished_file_is_one_sentence_and_leaves_the_scene_as_it_was(panel, c
     assert "worse.nii.gz does not exist" in panel.ui.statusLabel.text()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
-
-
-def test_the_panel_with_a_worklist_can_be_looked_at(panel, cohort, tmp_path):
-    panel.ui.worklistButton.setCollapsed(False)
-    opened(panel, cohort / "results").ui.nextCaseButton.click()
-    panel.parent.resize(470, 1250)
-    process_events(lambda: True)
-    assert panel.parent.grab().save(str(tmp_path / "worklist.png"))

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from slicer_harness.scenes import matrix_from, new_scene, segmentation_node, separate_layers, volume_node
+from slicer_harness.scenes import new_scene, separate_layers
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.scene.cases import case_of, segment_ids
+from SegQualityQCLib.scene.images import add_segmentation, add_volume
 
 OBLIQUE = sitk.Euler3DTransform((0, 0, 0), 0.4, -0.3, 0.7).GetMatrix()
 FLIPPED = (1, 0, 0, 0, -1, 0, 0, 0, -1)
@@ -30,8 +31,8 @@ def array(image):
 def test_a_case_holds_the_voxels_and_the_geometry_of_its_nodes(direction, separate):
     image, labels = turned(demo_images()[0], direction), turned(demo_reference(), direction)
     scene = new_scene()
-    volume = volume_node(scene, image)
-    segmentation = segmentation_node(scene, labels, volume)
+    volume = add_volume(scene, image, "volume")
+    segmentation = add_segmentation(scene, labels, volume, "segmentation")
     if separate:
         separate_layers(segmentation)
     for label, key in enumerate(segment_ids(segmentation), start=1):
@@ -46,9 +47,9 @@ def test_a_case_holds_the_voxels_and_the_geometry_of_its_nodes(direction, separa
 def test_a_segmentation_smaller_than_the_volume_is_brought_onto_its_grid():
     image, labels = demo_images()
     scene = new_scene()
-    volume = volume_node(scene, image)
+    volume = add_volume(scene, image, "volume")
     small = labels[60:190, 70:180, 1:9]
-    segmentation = segmentation_node(scene, small, volume)
+    segmentation = add_segmentation(scene, small, volume, "segmentation")
     case = case_of(volume, segmentation, segment_ids(segmentation)[0])
     assert (array(case.mask) == (array(labels) > 0)).all()
 
@@ -57,11 +58,11 @@ def test_a_segmentation_smaller_than_the_volume_is_brought_onto_its_grid():
 def test_a_parent_transform_counts(both):
     image, labels = demo_images()
     scene = new_scene()
-    volume, transform = volume_node(scene, image), scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    segmentation = segmentation_node(scene, labels, volume)
+    volume, transform = add_volume(scene, image, "volume"), scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    segmentation = add_segmentation(scene, labels, volume, "segmentation")
     shift = np.eye(4)
     shift[0, 3] = 3.0  # right to left is -x in LPS: two voxels of 1.5 mm towards lower i
-    transform.SetMatrixTransformToParent(matrix_from(shift))
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(shift))
     segmentation.SetAndObserveTransformNodeID(transform.GetID())
     if both:
         volume.SetAndObserveTransformNodeID(transform.GetID())
@@ -73,8 +74,8 @@ def test_a_parent_transform_counts(both):
 def test_the_snomed_code_of_a_segment_is_read_from_its_terminology():
     image, labels = demo_images()
     scene = new_scene()
-    volume = volume_node(scene, image)
-    segmentation = segmentation_node(scene, labels, volume)
+    volume = add_volume(scene, image, "volume")
+    segmentation = add_segmentation(scene, labels, volume, "segmentation")
     key = segment_ids(segmentation)[0]
     for kind, code in (("SCT^87878005", "87878005"), ("SRT^T-32600", None)):
         entry = f"Category~SCT^123037004^Anatomical Structure~{kind}^Left ventricle~^^~Anatomic~^^~^^"
@@ -85,8 +86,8 @@ def test_the_snomed_code_of_a_segment_is_read_from_its_terminology():
 def test_what_cannot_be_assessed_is_said_in_a_sentence():
     image, labels = demo_images()
     scene = new_scene()
-    volume = volume_node(scene, image)
-    segmentation = segmentation_node(scene, labels, volume)
+    volume = add_volume(scene, image, "volume")
+    segmentation = add_segmentation(scene, labels, volume, "segmentation")
     empty = segmentation.GetSegmentation().AddEmptySegment("nothing", "nothing")
     with pytest.raises(InputError, match="nothing of segmentation is empty"):
         case_of(volume, segmentation, empty)
@@ -99,4 +100,4 @@ def test_what_cannot_be_assessed_is_said_in_a_sentence():
     far = sitk.Image(image)
     far.SetOrigin((5000, 0, 0))
     with pytest.raises(InputError, match="does not overlap"):
-        case_of(volume_node(scene, far), segmentation, segment_ids(segmentation)[0])
+        case_of(add_volume(scene, far, "volume"), segmentation, segment_ids(segmentation)[0])

@@ -7,11 +7,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from slicer_harness.editing import block, edit_slice, slice_pixels
-from slicer_harness.scenes import new_scene, segmentation_node, volume_node
+from slicer_harness.scenes import new_scene
 from vtk.util.numpy_support import vtk_to_numpy
 
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.scene.assessment import EstimatorCache, Request, iter_assess, remove_results
+from SegQualityQCLib.estimator import EstimatorCache
+from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
+from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.originals import restore_slice
 from SegQualityQCLib.scene.references import OVERLAY, ROLES, TABLE, existing_node
 from SegQualityQCLib.scene.rescoring import EditedCases, iter_rescore
@@ -44,8 +46,8 @@ class EditedScene(RuleBasedStateMachine):
         self.scene = new_scene()
         self.edited = EditedCases()
         self.undo = []
-        self.volume = volume_node(self.scene, IMAGE)
-        self.segmentation = segmentation_node(self.scene, LABELS, self.volume, names=["LV myocardium"])
+        self.volume = add_volume(self.scene, IMAGE, "volume")
+        self.segmentation = add_segmentation(self.scene, LABELS, self.volume, "segmentation", names=["LV myocardium"])
         self.key = self.segmentation.GetSegmentation().GetNthSegmentID(0)
         self.nodes = self._names()
         self.current = False

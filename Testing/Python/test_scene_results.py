@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from slicer_harness.scenes import new_scene, node_ids, segmentation_node, volume_node
+from slicer_harness.scenes import new_scene, node_ids
 from test_scene_cases import OBLIQUE, turned
 from vtk.util.numpy_support import vtk_to_numpy
 
-from SegQualityQCLib.bundle import find_bundle
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.scene.assessment import EstimatorCache, Request, iter_assess, remove_results
+from SegQualityQCLib.estimator import EstimatorCache
+from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
+from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import go_to_slice
 from SegQualityQCLib.scene.originals import keep_original
 from SegQualityQCLib.scene.references import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
-from SegQualityQCLib.scene.tables import assessed_volume, position_along_normal, read_reports, slice_positions
+from SegQualityQCLib.scene.tables import assessed_volume, position_along_normal, read_results, slice_positions
 
 ESTIMATORS = EstimatorCache()
 
@@ -26,8 +27,8 @@ ESTIMATORS = EstimatorCache()
 def loaded():
     image, labels = demo_images()
     scene = new_scene()
-    volume = volume_node(scene, turned(image, OBLIQUE))
-    segmentation = segmentation_node(scene, turned(labels, OBLIQUE), volume, names=["LV myocardium"])
+    volume = add_volume(scene, turned(image, OBLIQUE), "volume")
+    segmentation = add_segmentation(scene, turned(labels, OBLIQUE), volume, "segmentation", names=["LV myocardium"])
     return scene, volume, segmentation
 
 
@@ -54,16 +55,15 @@ def test_an_assessment_writes_table_chart_overlay_and_surface(loaded):
     assert set(np.round(dice, 5)) == {np.float32(round(s.dice, 5)) for s in report.slices if s.dice is not None}
 
 
-def test_the_difference_image_becomes_a_volume_or_the_model_says_that_it_makes_none(loaded):
+@pytest.mark.parametrize("model", ["acdc-lv-myocardium", "acdc-lv-myocardium-direct"])
+def test_the_difference_image_becomes_a_volume_or_the_model_says_that_it_makes_none(loaded, model):
     _, volume, segmentation = loaded
-    request = Request(volume, segmentation, model="acdc-lv-myocardium", difference=True)
-    estimator = ESTIMATORS.get(find_bundle("acdc-lv-myocardium"))
-    if hasattr(estimator, "difference_image"):
-        assessed(request)
-        assert existing_node(segmentation, DIFFERENCE).GetImageData() is not None
+    *_, last = iter_assess(Request(volume, segmentation, model=model, difference=True), ESTIMATORS)
+    difference = existing_node(segmentation, DIFFERENCE)
+    if model.endswith("-direct"):
+        assert last.text == f"The model {model} makes no difference image." and difference is None
     else:
-        with pytest.raises(InputError, match="makes no difference image"):
-            assessed(request)
+        assert last.text == "" and difference.GetImageData().GetNumberOfPoints() > 0
 
 
 def test_running_again_updates_the_same_nodes(loaded):
@@ -128,7 +128,7 @@ def test_results_survive_saving_and_loading(loaded, tmp_path, form):
     fresh.SetURL(str(next(tmp_path.rglob("*.mrml"))))
     assert fresh.Connect()
     restored = fresh.GetFirstNodeByClass("vtkMRMLSegmentationNode")
-    assert read_reports(restored) == reports
+    assert read_results(restored).reports == reports
     assert assessed_volume(restored).GetName() == "volume"
     assert existing_node(restored, TABLE).GetTable().GetNumberOfRows() == 10
     assert existing_node(restored, OVERLAY).GetImageData() is not None
@@ -160,7 +160,7 @@ def test_a_view_lands_exactly_on_an_oblique_slice(loaded):
 def test_an_axial_view_stays_axial():
     """Slicer's axial view is left-handed: turned over, its slider would run the other way."""
     scene = new_scene()
-    volume = volume_node(scene, demo_images()[0])
+    volume = add_volume(scene, demo_images()[0], "volume")
     view = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
     view.SetOrientationToAxial()
     go_to_slice(view, volume, "k", 3)

@@ -1,9 +1,6 @@
 """Real MRML scenes for tests, as Slicer would hold them."""
 
 import slicer
-import vtk
-
-from SegQualityQCLib.scene.images import add_segmentation, add_volume
 
 
 def new_scene():
@@ -12,29 +9,17 @@ def new_scene():
     application = slicer.vtkMRMLApplicationLogic()
     application.SetMRMLScene(scene)
     logics = [application]
-    for logic_class in (slicer.vtkSlicerSegmentationsModuleLogic, slicer.vtkSlicerColorLogic):
+    for logic_class in (
+        slicer.vtkSlicerSegmentationsModuleLogic,
+        slicer.vtkSlicerColorLogic,
+        slicer.vtkSlicerSequencesLogic,
+    ):
         logic = logic_class()
         logic.SetMRMLApplicationLogic(application)
         logic.SetMRMLScene(scene)
         logics.append(logic)
     scene.logics = logics
     return scene
-
-
-def matrix_from(array):
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(array.ravel().tolist())
-    return matrix
-
-
-def volume_node(scene, image, name="volume"):
-    """A volume node of a SimpleITK image."""
-    return add_volume(scene, image, name)
-
-
-def segmentation_node(scene, labels, volume, name="segmentation", names=()):
-    """A segmentation node of a labelmap, imported as Slicer does (segments share a layer)."""
-    return add_segmentation(scene, labels, volume, name, names)
 
 
 def separate_layers(node):
