@@ -123,6 +123,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._followed = True
         self._edited = False  # while the steps ran
         self._coloured = None  # what was last shown of the coloured slices
+        self._tableNode = None  # whose results were last shown
 
     def setup(self):
         from SegQualityQCLib.widgets.correction_section import CorrectionSection
@@ -145,6 +146,10 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.table = ResultsTable(self.ui.resultsTable)
         self.steps = Steps(self.onProgress, self.onStepsFailed, self.onStepsEnd)
         self.follower = EditFollower(self.onEditsPaused)
+        self._nodesTimer = qt.QTimer()
+        self._nodesTimer.setSingleShot(True)
+        self._nodesTimer.setInterval(0)
+        self._nodesTimer.connect("timeout()", self.onNodesSettled)
         self.inputs = InputsSection(self)
         self.navigation = NavigationSection(self)
         self.correction = CorrectionSection(self)
@@ -186,6 +191,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def exit(self):
         self._entered = False
         self.steps.stop()
+        self._nodesTimer.stop()
         self.shortcuts.remove()
         self.navigation.remove()
         self.correction.leave()
@@ -200,7 +206,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.steps.stop()
         self.correction.release()
         self.worklist.leave()
-        self._coloured = None
+        self._coloured = self._tableNode = None
         self._setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -208,8 +214,15 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onNodesChanged(self, caller, event):
-        # A node has no data yet while it is being added, and is still there while it is being removed.
-        qt.QTimer.singleShot(0, self._chooseDefaults)
+        # A node has no data yet while it is being added, and is still there while it is being removed. Nodes come and go
+        # by the dozen: once for all of them.
+        self._nodesTimer.start()
+
+    def onNodesSettled(self):
+        """Nodes came or went: a changed parameter refreshes by itself, results that came or went do not."""
+        self._chooseDefaults()
+        if self.parameters is not None and self._resultsTable() is not self._tableNode:
+            self.refresh()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
@@ -243,11 +256,18 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         parameters = self.parameters
         if parameters is None or slicer.mrmlScene.IsBatchProcessing():
             return
-        if parameters.segmentation is None:
-            parameters.segmentation = self.logic.defaultSegmentation()
-        if parameters.volume is None:
-            parameters.volume = self.logic.defaultVolume(parameters.segmentation)
-        self.refresh()
+        wasModifying = parameters.StartModify()
+        if parameters.segmentation is None and (segmentation := self.logic.defaultSegmentation()) is not None:
+            parameters.segmentation = segmentation
+        if parameters.volume is None and (volume := self.logic.defaultVolume(parameters.segmentation)) is not None:
+            parameters.volume = volume
+        parameters.EndModify(wasModifying)
+
+    def _resultsTable(self):
+        from SegQualityQCLib.scene.references import TABLE, existing_node
+
+        segmentation = self.parameters.segmentation
+        return existing_node(segmentation, TABLE) if segmentation is not None else None
 
     @property
     def listening(self):
@@ -291,6 +311,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showResults(self):
         parameters = self.parameters
         self.results = self.logic.results(None)
+        self._tableNode = self._resultsTable()
         with self.errorsInPanel():
             self.results = self.logic.results(parameters.segmentation)
         self.table.show(self.results, parameters.order, parameters.threshold)

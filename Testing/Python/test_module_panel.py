@@ -1,5 +1,6 @@
 """The panel for real: its .ui file and its class on Qt, with the real scene."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from slicer_harness.application import open_panel, process_events, start
 from slicer_harness.editing import edit_slice, slice_pixels
 from slicer_harness.scenes import node_ids, segmentation_node, volume_node
 
-from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.bundle import ModelBundle, find_bundle
 from SegQualityQCLib.scene.references import OVERLAY, TABLE, existing_node
 
 
@@ -39,6 +40,12 @@ def finished(panel):
     return lambda: panel.steps.running is False
 
 
+def settle():
+    """Until what was set off for the next round of the event loop is done."""
+    for _ in range(5):
+        QtWidgets.QApplication.processEvents()
+
+
 def test_with_one_volume_and_one_segmentation_assess_is_enabled_at_once(panel):
     assert panel.ui.assessButton.isEnabled()
     assert panel.ui.volumeSelector.currentNode().GetName() == "DemoHeart"
@@ -54,6 +61,49 @@ def test_assess_shows_the_slices_worst_first(panel):
     assert panel.ui.resultsTable.item(0, 1).text() == "4"
     assert panel.ui.resultsTable.item(0, 4).text() == "gap"
     assert existing_node(panel.parameters.segmentation, OVERLAY) is not None
+
+
+@pytest.fixture
+def refreshes(panel, monkeypatch):
+    """Counts how often the panel is shown anew."""
+    counted, refresh = [], panel.refresh
+    monkeypatch.setattr(panel, "refresh", lambda: counted.append(1) or refresh())
+    return counted
+
+
+def test_nodes_that_come_and_go_are_looked_at_once_and_only_where_they_matter(panel, refreshes):
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    settle()
+    assert 1 <= len(refreshes) <= 3
+    refreshes.clear()
+    nodes = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode") for _ in range(20)]
+    settle()
+    for node in nodes:
+        slicer.mrmlScene.RemoveNode(node)
+    settle()
+    assert refreshes == []
+    slicer.mrmlScene.RemoveNode(existing_node(panel.parameters.segmentation, TABLE))
+    settle()
+    assert len(refreshes) == 1 and panel.ui.resultsTable.rowCount() == 0
+
+
+def test_results_that_a_script_makes_are_shown(panel):
+    panel.logic.assess(panel.parameters.volume, panel.parameters.segmentation)
+    settle()
+    assert panel.ui.resultsTable.rowCount() == 10
+
+
+def test_a_chosen_model_is_read_once_and_again_when_it_changes(panel, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    shutil.copytree(find_bundle("acdc-lv-myocardium-direct"), folder)
+    read, load = [], ModelBundle.load
+    monkeypatch.setattr(ModelBundle, "load", lambda folder: read.append(folder) or load(folder))
+    shown = [panel.logic.segmentModels(panel.parameters.segmentation, str(folder)) for _ in range(3)]
+    assert shown[0] == shown[1] == shown[2] and len(read) == 1
+    os.utime(folder / "configs" / "metadata.json", (0, 0))
+    panel.logic.segmentModels(panel.parameters.segmentation, str(folder))
+    assert len(read) == 2
 
 
 def test_cancel_in_the_same_button_changes_nothing(panel):
