@@ -124,6 +124,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._edited = False  # while the steps ran
         self._coloured = None  # what was last shown of the coloured slices
         self._tableNode = None  # whose results were last shown
+        self._chosen = (None, None)  # segmentation and volume, as last seen
 
     def setup(self):
         from SegQualityQCLib.widgets.correction_section import CorrectionSection
@@ -249,6 +250,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._guiTag = parameterNode.connectGui(self.ui)
         self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self._chosen = (parameterNode.segmentation, parameterNode.volume)
         self.refresh()
 
     def _chooseDefaults(self):
@@ -292,7 +294,22 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.setText(str(error))
 
     def onParametersModified(self, caller, event):
+        self._followSegmentation()
         self.refresh()
+
+    def _followSegmentation(self):
+        """Another segmentation is assessed on its own image and whole, unless a volume was chosen together with it."""
+        parameters = self.parameters
+        if parameters is None or slicer.mrmlScene.IsBatchProcessing():
+            return  # a scene that is being loaded brings its own choices
+        (segmentation, volume), self._chosen = self._chosen, (parameters.segmentation, parameters.volume)
+        if self._chosen[0] is segmentation or self._chosen[1] is not volume:
+            return
+        with self.updating():
+            parameters.deselected = ""
+            reference = self.logic.referenceVolume(parameters.segmentation)
+            if reference is not None:
+                parameters.volume = reference
 
     def refresh(self):
         """Show the parameters and the results that the segmentation keeps."""
@@ -544,13 +561,19 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         """The reference volume of a segmentation; without one, the only volume of the scene that is no result."""
         from SegQualityQCLib.scene.views import nodes_of_class
 
-        if segmentationNode is not None:
-            role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-            reference = segmentationNode.GetNodeReference(role)
-            if self._isImage(reference):  # it may be a region of interest or a model, too
-                return reference
+        reference = self.referenceVolume(segmentationNode)
+        if reference is not None:
+            return reference
         volumes = [node for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode") if self._isImage(node)]
         return volumes[0] if len(volumes) == 1 else None
+
+    def referenceVolume(self, segmentationNode):
+        """The image that a segmentation was drawn on, where it knows it and the image is still there."""
+        if segmentationNode is None:
+            return None
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        reference = segmentationNode.GetNodeReference(role)
+        return reference if self._isImage(reference) else None  # it may be a region of interest or a model, too
 
     @staticmethod
     def _isImage(node):

@@ -106,6 +106,37 @@ def test_a_chosen_model_is_read_once_and_again_when_it_changes(panel, tmp_path, 
     assert len(read) == 2
 
 
+def test_another_segmentation_comes_with_its_own_image_and_whole(panel):
+    first, image = panel.parameters.segmentation, panel.parameters.volume
+    other_image, second = panel.logic.loadDemo()
+    panel.ui.segmentsList.item(0).setCheckState(QtCore.Qt.Unchecked)
+    assert panel.parameters.deselected
+    panel.ui.segmentationSelector.show_value(second)
+    assert panel.parameters.volume is other_image and panel.ui.volumeSelector.currentNode() is other_image
+    assert panel.parameters.deselected == ""
+    assert panel.ui.segmentsList.item(0).checkState() == QtCore.Qt.Checked
+    panel.ui.volumeSelector.show_value(image)  # what the user chooses stays
+    assert (panel.parameters.segmentation, panel.parameters.volume) == (second, image)
+    slicer.mrmlScene.RemoveNode(second)
+    settle()
+    assert (panel.parameters.segmentation, panel.parameters.volume) == (first, image)
+
+
+def test_what_is_chosen_together_with_a_segmentation_stays(panel):
+    image = panel.parameters.volume
+    other_image, second = panel.logic.loadDemo()
+    panel.parameters.volume = None
+    settle()
+    was_modifying = panel.parameters.StartModify()
+    panel.parameters.segmentation, panel.parameters.volume, panel.parameters.deselected = second, image, "one"
+    panel.parameters.EndModify(was_modifying)
+    assert (panel.parameters.volume, panel.parameters.deselected) == (image, "one")
+    panel.exit()
+    panel.enter()
+    assert (panel.parameters.volume, panel.parameters.deselected) == (image, "one")
+    assert other_image.GetScene() is not None
+
+
 def test_cancel_in_the_same_button_changes_nothing(panel):
     panel.ui.assessButton.click()
     assert panel.ui.assessButton.text() == "Cancel"
