@@ -81,7 +81,7 @@ class SegQualityQCParameterNode:
 
     volume, segmentation - what is assessed.
     deselected - identifiers of the segments that are not assessed, one a line.
-    model - folder of the model; empty takes the one that fits each segment.
+    model - folder of the model, or name of one that comes with the module; empty takes the one that fits each segment.
     axis - slice axis i, j or k; empty takes that of the largest spacing.
     threshold - predicted Dice below which a slice is low.
     order - "worst" or "suggested": the order of the table.
@@ -215,8 +215,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onNodesChanged(self, caller, event):
-        # A node has no data yet while it is being added, and is still there while it is being removed. Nodes come and go
-        # by the dozen: once for all of them.
+        # A node has no data yet while it is being added, and is still there while it is being removed.
+        # Nodes come and go by the dozen: once for all of them.
         self._nodesTimer.start()
 
     def onNodesSettled(self):

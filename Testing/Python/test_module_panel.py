@@ -240,6 +240,24 @@ def test_a_model_that_is_added_can_be_chosen(panel, tmp_path, monkeypatch):
     assert panel.ui.resultsTable.rowCount() == 10
 
 
+def test_a_model_that_comes_with_the_library_is_kept_by_its_name(panel):
+    panel.ui.modelCombo.setCurrentIndex(panel.ui.modelCombo.findText("acdc-lv-myocardium-direct"))
+    assert panel.parameters.model == "acdc-lv-myocardium-direct"
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    (report,) = panel.results.reports.values()
+    assert report.model.name == ModelBundle.load(find_bundle("acdc-lv-myocardium-direct")).name
+
+
+def test_a_model_that_is_not_here_gives_way_to_the_one_that_is_shown(panel):
+    panel.parameters.model = "/of/another/computer"
+    assert panel.ui.modelCombo.currentIndex() == 0 and panel.parameters.model == ""
+    assert "acdc-lv-myocardium" in panel.ui.segmentsList.item(0).text()
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    assert panel.ui.resultsTable.rowCount() == 10
+
+
 WITHOUT_TORCH = """
 import sys
 
