@@ -412,6 +412,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onStepsEnd(self):
         self.refresh()
+        self.worklist.show_worst()
         if self._edited:
             self.follower.edited()
 

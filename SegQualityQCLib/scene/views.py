@@ -27,12 +27,6 @@ def slice_nodes(scene: Any) -> list[Any]:
     return sorted(nodes_of_class(scene, "vtkMRMLSliceNode"), key=key)
 
 
-def show_volume(volume_node: Any) -> None:
-    """Show a volume as the background of all slice views."""
-    for composite in nodes_of_class(volume_node.GetScene(), "vtkMRMLSliceCompositeNode"):
-        composite.SetBackgroundVolumeID(volume_node.GetID())
-
-
 def show_overlay(segmentation_node: Any, visible: bool) -> None:
     """Show or hide the coloured slices, as the foreground of all slice views.
 

@@ -16,6 +16,7 @@ from SegQualityQCLib.cohort.manifest import find_cases
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, request_of
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.scene.navigation import shown_slice
 from SegQualityQCLib.worklist import ReviewStatus, Worklist
 
 
@@ -167,6 +168,26 @@ def test_a_manifest_without_scores_is_assessed_when_a_case_is_opened(panel, coho
     assert slicer.errors == []
     assert panel.worklist.case.name == "better"
     assert panel.ui.resultsTable.rowCount() == 10
+    assert panel.table.selected == panel.table.rows[0]
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    assert shown_slice(red, panel.parameters.volume, "k") == panel.table.rows[0][1]
+
+
+def test_a_case_without_scores_is_brought_into_view_before_it_is_assessed(panel, cohort):
+    image = sitk.ReadImage(str(cohort / "image.nii.gz"))
+    image.SetOrigin((400, -300, 900))
+    labels = sitk.ReadImage(str(cohort / "better.nii.gz"))
+    labels.SetOrigin((400, -300, 900))
+    sitk.WriteImage(image, str(cohort / "far.nii.gz"))
+    sitk.WriteImage(labels, str(cohort / "far-labels.nii.gz"))
+    (cohort / "far.csv").write_text("case,image,segmentation\nfar,far.nii.gz,far-labels.nii.gz\n")
+    opened(panel, cohort / "far.csv").ui.nextCaseButton.click()
+    bounds = [0.0] * 6
+    panel.parameters.volume.GetRASBounds(bounds)
+    for name in ("Red", "Green", "Yellow"):
+        to_ras = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode().GetSliceToRAS()
+        for row in range(3):
+            assert bounds[2 * row] <= to_ras.GetElement(row, 3) <= bounds[2 * row + 1]
 
 
 def test_a_corrected_case_is_saved_beside_the_original_and_decided(panel, cohort):
