@@ -178,6 +178,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self):
+        self.worklist.forget()
         self.exit()
         self.removeObservers()
 

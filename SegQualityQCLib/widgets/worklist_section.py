@@ -118,11 +118,20 @@ class WorklistSection:
         self.show()
 
     def leave(self) -> None:
-        """Forget the nodes of the open case, since the scene is being closed; the case is put back."""
+        """Let go of the open case, since its nodes go; what was changed is saved as a new version."""
+        case = self._case or self._decided
+        with self._panel.errorsInPanel():
+            if self._worklist is not None and case is not None and self._changed():
+                self._save_before_closing(self._worklist, case)
         with self._panel.errorsInPanel():
             self._put_back()
         self._nodes, self._decided, self._unseen = (None, None), None, None
         self._enable()
+
+    def forget(self) -> None:
+        """Leave the open case and the worklist, since the panel goes."""
+        self.leave()
+        self._worklist = None  # or the sign of life would go on
 
     def show(self) -> None:
         """Show the cases as they stand."""

@@ -236,6 +236,39 @@ def test_closing_the_scene_puts_the_case_back(panel, cohort):
     assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
 
 
+@pytest.mark.parametrize("way", ["closing the scene", "leaving Slicer"])
+def test_corrections_are_saved_when_the_case_goes_without_a_question(panel, cohort, way):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    original = (cohort / "worse.nii.gz").read_bytes()
+    node = panel.parameters.segmentation
+    edit_slice(node, node.GetSegmentation().GetNthSegmentID(0), 6, lambda pixels: pixels * 0)
+    if way == "closing the scene":
+        slicer.mrmlScene.Clear(0)
+    else:
+        panel.cleanup()
+    assert "worse.v2.seg.nrrd" in panel.ui.statusLabel.text()
+    assert (cohort / "worse.v2.seg.nrrd").is_file() and (cohort / "worse.nii.gz").read_bytes() == original
+    case = Worklist.open(cohort / "results", "Dr B").case("worse")
+    assert (case.status, case.saved.name) == (ReviewStatus.TODO, "worse.v2.seg.nrrd")
+
+
+def test_leaving_slicer_puts_the_case_back_and_gives_no_more_sign_of_life(panel, cohort, monkeypatch):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    worklist = panel.worklist._worklist
+    panel.cleanup()
+    assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+    assert not list(cohort.glob("*.v2.*"))
+    monkeypatch.setattr(worklist, "keep_alive", lambda: pytest.fail("a sign of life"))
+    panel.worklist._keep_alive(worklist)
+
+
+def test_after_the_scene_is_closed_the_worklist_goes_on(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    slicer.mrmlScene.Clear(0)
+    panel.ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "worse"
+
+
 def test_a_vanished_file_is_one_sentence_and_leaves_the_scene_as_it_was(panel, cohort):
     (cohort / "worse.nii.gz").unlink()
     opened(panel, cohort / "results").ui.nextCaseButton.click()
