@@ -203,6 +203,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name in [name for name in sys.modules if name.split(".")[0] == "SegQualityQCLib"]:
             del sys.modules[name]
         super().onReload()
+        slicer.modules.SegQualityQCWidget.enter()  # Slicer sets the new panel up and does not enter it
 
     def onSceneStartClose(self, caller, event):
         self.steps.stop()
@@ -381,6 +382,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.steps.stop()
             self.ui.statusLabel.setText(_("Cancelled: nothing was changed."))
             self._enableButtons()
+            return
+        if parameters is None:
             return
         self._coloured = None  # what comes is to be seen
         off = parameters.deselected.split("\n")

@@ -1,5 +1,6 @@
 """The round of a reviewer in the panel: go to the worst slice, correct it, see the score rise, undo, sign off."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -316,6 +317,37 @@ def test_after_a_reload_the_panel_is_as_it_was(panel, tmp_path):
     assert [[text(panel, row, column) for column in range(6)] for row in range(10)] == rows
     assert (panel.ui.summaryLabel.text(), panel.ui.reviewLabel.text()) == labels
     assert panel.ui.thresholdSlider.value == 0.8
+
+
+@pytest.fixture
+def reloaded(panel, monkeypatch):
+    """The panel after Reload; the library of the other tests comes back afterwards."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "SegQualityQCLib"]:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])
+    panel.onReload()
+    yield slicer.modules.SegQualityQCWidget
+    slicer.modules.SegQualityQCWidget.cleanup()
+    for name in [name for name in sys.modules if name.split(".")[0] == "SegQualityQCLib"]:
+        del sys.modules[name]
+
+
+def test_after_reload_the_new_panel_works_as_the_old_one_did(panel, reloaded):
+    assert reloaded is not panel and panel.parameters is None
+    assert reloaded.ui.resultsTable.rowCount() == 10
+    assert len(slicer.util.mainWindow().findChildren(QtGui.QShortcut)) == 6
+    assert len(reloaded.navigation.marks._marks) == 3
+    slicer.mrmlScene.Clear(0)
+    reloaded.logic.loadDemo()
+    wait(reloaded)
+    reloaded.ui.assessButton.click()
+    wait(reloaded)
+    assert slicer.errors == [] and reloaded.ui.resultsTable.rowCount() == 10
+
+
+def test_assess_without_parameters_does_nothing(panel):
+    panel.exit()
+    panel.onAssess()
+    assert not panel.steps.running
 
 
 def test_a_removed_segment_leaves_the_table(panel):
