@@ -668,10 +668,10 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         return SegQualityQCLogic._torchFound
 
     def installTorch(self):
-        """Install PyTorch with the PyTorch extension, after the user agreed to it.
+        """Install PyTorch with the PyTorch extension, after the user agreed to it; returns whether the user did.
 
         Raises:
-            RuntimeError: The extension is missing, or the user declined.
+            RuntimeError: The extension is missing.
         """
         try:
             import PyTorchUtils
@@ -682,8 +682,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         installed = PyTorchUtils.PyTorchUtilsLogic().installTorch(
             askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT
         )
-        if installed is None:
-            raise RuntimeError(_("PyTorch was not installed: assessing needs it."))
+        return installed is not None
 
 
 class SegQualityQCTest(ScriptedLoadableModuleTest):

@@ -95,9 +95,12 @@ class InputsSection:
             )
 
     def _install_torch(self) -> None:
-        with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
-            self._panel.logic.installTorch()
-        self._panel.refresh()
+        try:
+            with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
+                if not self._panel.logic.installTorch():
+                    self._ui.statusLabel.setText(_("PyTorch was not installed: assessing needs it."))
+        finally:  # the error goes on to the console after it was shown
+            self._panel.refresh()
 
     def _on_chosen(self, combo: Any, name: str, index: int) -> None:
         if self._panel.listening and index >= 0:

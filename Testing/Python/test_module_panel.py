@@ -302,6 +302,28 @@ def test_without_torch_saved_results_open_and_the_panel_says_what_it_needs(panel
     assert imported == "False"
 
 
+def extension_that(install):
+    logic = types.SimpleNamespace(installTorch=install)
+    return types.SimpleNamespace(PyTorchUtilsLogic=lambda: logic)
+
+
+def test_declining_the_download_of_pytorch_is_no_error(panel, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension_that(lambda **options: None))
+    panel.ui.installButton.click()
+    assert slicer.errors == []
+    assert "PyTorch was not installed" in panel.ui.statusLabel.text()
+
+
+def test_an_installation_that_fails_is_shown_and_the_panel_is_shown_anew(panel, refreshes, monkeypatch):
+    def fail(**options):
+        raise RuntimeError("no network")
+
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension_that(fail))
+    with pytest.raises(RuntimeError, match="no network"):
+        panel.inputs._install_torch()
+    assert "no network" in slicer.errors[0] and len(refreshes) == 1
+
+
 def test_the_sample_heart_is_registered_in_the_sample_data_module(module, monkeypatch):
     registered = []
     logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **source: registered.append(source))

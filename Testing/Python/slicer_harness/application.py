@@ -96,6 +96,7 @@ def _try_with_error_display(message=None, show=True, waitCursor=False):
         yield
     except Exception as error:
         slicer.util.errorDisplay(f"{message}\n\n{error}")
+        raise  # as the real one does
 
 
 def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
