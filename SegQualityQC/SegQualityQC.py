@@ -582,7 +582,11 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     @staticmethod
     def _isImage(node):
-        return node is not None and node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
+        from SegQualityQCLib.scene.references import is_result
+
+        if node is None or not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+            return False
+        return not is_result(node)
 
     def results(self, segmentationNode):
         """The results that a segmentation keeps (SegQualityQCLib.scene.tables.Results)."""

@@ -33,6 +33,9 @@ def show_overlay(segmentation_node: Any, visible: bool) -> None:
     The segments' own fill would lie over the colours, so it gives way to them; their outlines stay.
     """
     overlay = existing_node(segmentation_node, OVERLAY)
+    segments = segmentation_node.GetDisplayNode()
+    if segments is not None:
+        segments.SetVisibility2DFill(overlay is None or not visible)
     if overlay is None:
         return
     for composite in nodes_of_class(segmentation_node.GetScene(), "vtkMRMLSliceCompositeNode"):
@@ -41,9 +44,6 @@ def show_overlay(segmentation_node: Any, visible: bool) -> None:
             composite.SetForegroundOpacity(0.5)
         elif not visible and composite.GetForegroundVolumeID() == overlay.GetID():
             composite.SetForegroundVolumeID(None)
-    segments = segmentation_node.GetDisplayNode()
-    if segments is not None:
-        segments.SetVisibility2DFill(not visible)
     legend_node = legend(overlay.GetDisplayNode())
     if legend_node is not None:
         legend_node.SetVisibility(visible)

@@ -479,3 +479,22 @@ def test_a_reference_that_is_no_image_is_not_taken_for_one(panel):
     panel.parameters.volume = None
     wait(panel)
     assert slicer.errors == []
+
+
+def test_a_result_is_not_taken_for_the_image(panel):
+    overlay = existing_node(segmentation(panel), OVERLAY)
+    slicer.mrmlScene.RemoveNode(panel.parameters.volume)
+    wait(panel)
+    assert panel.parameters.volume is None
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    segmentation(panel).SetNodeReferenceID(role, overlay.GetID())
+    assert panel.logic.defaultVolume(segmentation(panel)) is None
+
+
+def test_the_fill_of_the_segments_comes_back_also_where_the_coloured_slices_were_deleted(panel):
+    display = segmentation(panel).GetDisplayNode()
+    assert not display.GetVisibility2DFill()
+    slicer.mrmlScene.RemoveNode(existing_node(segmentation(panel), OVERLAY))
+    wait(panel)
+    panel.ui.overlayCheck.setChecked(False)
+    assert display.GetVisibility2DFill()
