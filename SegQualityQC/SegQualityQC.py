@@ -34,6 +34,9 @@ from SegQualityQCLib.resources import resources_folder
 
 TORCH_REQUIREMENT = ">=2.2"
 
+# Slicer 5.8 and older have Python 3.9, in which this file alone, with what it imports above, can be read.
+TOO_OLD = sys.version_info < (3, 10)  # it is Slicer's Python, not the one of pyproject.toml
+
 
 class SegQualityQC(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -55,6 +58,8 @@ class SegQualityQC(ScriptedLoadableModule):
 
 def registerSampleData():
     """Register the synthetic heart in the Sample Data module; it is computed on this machine, not downloaded."""
+    if TOO_OLD:
+        return
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -126,7 +131,20 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._tableNode = None  # whose results were last shown
         self._chosen = (None, None)  # segmentation and volume, as last seen
 
+    def _setupTooOld(self):
+        """A panel that says what it needs, and no more: :attr:`logic` stays None."""
+        ScriptedLoadableModuleWidget.setup(self)
+        label = qt.QLabel(_("Segmentation Quality Control needs Slicer 5.10 or newer: update Slicer to use it."))
+        label.setWordWrap(True)
+        self.layout.addWidget(label)
+        uiWidget = slicer.util.loadUI(str(resources_folder() / "UI" / "SegQualityQC.ui"))
+        uiWidget.setEnabled(False)
+        self.layout.addWidget(uiWidget)
+
     def setup(self):
+        if TOO_OLD:
+            self._setupTooOld()
+            return
         from SegQualityQCLib.widgets.correction_section import CorrectionSection
         from SegQualityQCLib.widgets.edit_follower import EditFollower
         from SegQualityQCLib.widgets.inputs_section import InputsSection
@@ -178,11 +196,15 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self):
+        if self.logic is None:
+            return
         self.worklist.forget()
         self.exit()
         self.removeObservers()
 
     def enter(self):
+        if self.logic is None:
+            return
         self._entered = True
         self.initializeParameterNode()
         self.shortcuts.install(slicer.util.mainWindow())
@@ -191,6 +213,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.follower.edited()  # by other modules, while this one was closed
 
     def exit(self):
+        if self.logic is None:
+            return
         self._entered = False
         self.steps.stop()
         self._nodesTimer.stop()

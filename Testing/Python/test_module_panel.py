@@ -1,5 +1,6 @@
 """The panel for real: its .ui file and its class on Qt, with the real scene."""
 
+import ast
 import os
 import re
 import shutil
@@ -322,6 +323,34 @@ def test_an_installation_that_fails_is_shown_and_the_panel_is_shown_anew(panel, 
     with pytest.raises(RuntimeError, match="no network"):
         panel.inputs._install_torch()
     assert "no network" in slicer.errors[0] and len(refreshes) == 1
+
+
+def test_a_slicer_that_is_too_old_is_told_so_in_the_panel(module, monkeypatch):
+    monkeypatch.setattr(module, "TOO_OLD", True)
+    for name in [name for name in sys.modules if name.startswith("SegQualityQCLib.widgets")]:
+        monkeypatch.setitem(sys.modules, name, None)  # what does not import there
+    panel = open_panel(module)
+    sentences = [label.text() for label in panel.parent.findChildren(QtWidgets.QLabel)]
+    assert any("needs Slicer 5.10 or newer" in sentence for sentence in sentences)
+    assert not panel.parent.findChild(QtWidgets.QPushButton, "assessButton").isEnabled()
+    slicer.mrmlScene.Clear(0)
+    module.registerSampleData()  # registers nothing, or the import of SampleData would fail
+    panel.exit()
+    panel.cleanup()
+    assert slicer.errors == []
+
+
+def test_the_file_of_the_module_can_be_read_by_the_python_of_an_old_slicer(module):
+    library = Path(sys.modules["SegQualityQCLib"].__file__).parent
+    names = ("__init__.py", "errors.py", "resources.py")
+    for path in (Path(module.__file__), *(library / name for name in names)):
+        tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+        imported = {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+        assert {name for name in imported if "SegQualityQCLib" in name} <= {
+            "SegQualityQCLib.errors",
+            "SegQualityQCLib.resources",
+        }
+        assert path.parent != library or imported <= {"__future__", "pathlib"}
 
 
 def test_the_sample_heart_is_registered_in_the_sample_data_module(module, monkeypatch):
