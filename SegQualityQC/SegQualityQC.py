@@ -34,6 +34,9 @@ from SegQualityQCLib.resources import resources_folder
 
 TORCH_REQUIREMENT = ">=2.2"
 
+# Slicer 5.8 and older have Python 3.9, in which this file alone, with what it imports above, can be read.
+TOO_OLD = sys.version_info < (3, 10)  # it is Slicer's Python, not the one of pyproject.toml
+
 
 class SegQualityQC(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -55,6 +58,8 @@ class SegQualityQC(ScriptedLoadableModule):
 
 def registerSampleData():
     """Register the synthetic heart in the Sample Data module; it is computed on this machine, not downloaded."""
+    if TOO_OLD:
+        return
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -81,7 +86,7 @@ class SegQualityQCParameterNode:
 
     volume, segmentation - what is assessed.
     deselected - identifiers of the segments that are not assessed, one a line.
-    model - folder of the model; empty takes the one that fits each segment.
+    model - folder of the model, or name of one that comes with the module; empty takes the one that fits each segment.
     axis - slice axis i, j or k; empty takes that of the largest spacing.
     threshold - predicted Dice below which a slice is low.
     order - "worst" or "suggested": the order of the table.
@@ -124,8 +129,23 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._edited = False  # while the steps ran
         self._elsewhere = False  # the panel says that another image is shown than was assessed
         self._coloured = None  # what was last shown of the coloured slices
+        self._tableNode = None  # whose results were last shown
+        self._chosen = (None, None)  # segmentation and volume, as last seen
+
+    def _setupTooOld(self):
+        """A panel that says what it needs, and no more: :attr:`logic` stays None."""
+        ScriptedLoadableModuleWidget.setup(self)
+        label = qt.QLabel(_("Segmentation Quality Control needs Slicer 5.10 or newer: update Slicer to use it."))
+        label.setWordWrap(True)
+        self.layout.addWidget(label)
+        uiWidget = slicer.util.loadUI(str(resources_folder() / "UI" / "SegQualityQC.ui"))
+        uiWidget.setEnabled(False)
+        self.layout.addWidget(uiWidget)
 
     def setup(self):
+        if TOO_OLD:
+            self._setupTooOld()
+            return
         from SegQualityQCLib.widgets.correction_section import CorrectionSection
         from SegQualityQCLib.widgets.edit_follower import EditFollower
         from SegQualityQCLib.widgets.inputs_section import InputsSection
@@ -146,6 +166,10 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.table = ResultsTable(self.ui.resultsTable)
         self.steps = Steps(self.onProgress, self.onStepsFailed, self.onStepsEnd)
         self.follower = EditFollower(self.onEditsPaused)
+        self._nodesTimer = qt.QTimer()
+        self._nodesTimer.setSingleShot(True)
+        self._nodesTimer.setInterval(0)
+        self._nodesTimer.connect("timeout()", self.onNodesSettled)
         self.inputs = InputsSection(self)
         self.navigation = NavigationSection(self)
         self.correction = CorrectionSection(self)
@@ -173,11 +197,16 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self):
+        if self.logic is None:
+            return
         self.steps.stop()
+        self.worklist.forget()
         self.exit()
         self.removeObservers()
 
     def enter(self):
+        if self.logic is None:
+            return
         self._entered = True
         self.initializeParameterNode()
         self.shortcuts.install(slicer.util.mainWindow())
@@ -187,7 +216,10 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self):
         """An assessment goes on: the logic writes its results into the scene, and enter() shows them."""
+        if self.logic is None:
+            return
         self._entered = False
+        self._nodesTimer.stop()
         self.shortcuts.remove()
         self.navigation.remove()
         self.correction.leave()
@@ -197,6 +229,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name in [name for name in sys.modules if name.split(".")[0] == "SegQualityQCLib"]:
             del sys.modules[name]
         super().onReload()
+        slicer.modules.SegQualityQCWidget.enter()  # Slicer sets the new panel up and does not enter it
 
     def onSceneStartClose(self, caller, event):
         if self.steps.running:
@@ -204,7 +237,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.setText(_("Cancelled: the scene was closed."))
         self.correction.release()
         self.worklist.leave()
-        self._coloured = None
+        self._coloured = self._tableNode = None
         self._setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -213,7 +246,14 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onNodesChanged(self, caller, event):
         # A node has no data yet while it is being added, and is still there while it is being removed.
-        qt.QTimer.singleShot(0, self._chooseDefaults)
+        # Nodes come and go by the dozen: once for all of them.
+        self._nodesTimer.start()
+
+    def onNodesSettled(self):
+        """Nodes came or went: a changed parameter refreshes by itself, results that came or went do not."""
+        self._chooseDefaults()
+        if self.parameters is not None and self._resultsTable() is not self._tableNode:
+            self.refresh()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
@@ -240,6 +280,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._guiTag = parameterNode.connectGui(self.ui)
         self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self._chosen = (parameterNode.segmentation, parameterNode.volume)
         self.refresh()
 
     def _chooseDefaults(self):
@@ -247,11 +288,18 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         parameters = self.parameters
         if parameters is None or slicer.mrmlScene.IsBatchProcessing():
             return
-        if parameters.segmentation is None:
-            parameters.segmentation = self.logic.defaultSegmentation()
-        if parameters.volume is None:
-            parameters.volume = self.logic.defaultVolume(parameters.segmentation)
-        self.refresh()
+        wasModifying = parameters.StartModify()
+        if parameters.segmentation is None and (segmentation := self.logic.defaultSegmentation()) is not None:
+            parameters.segmentation = segmentation
+        if parameters.volume is None and (volume := self.logic.defaultVolume(parameters.segmentation)) is not None:
+            parameters.volume = volume
+        parameters.EndModify(wasModifying)
+
+    def _resultsTable(self):
+        from SegQualityQCLib.scene.references import TABLE, existing_node
+
+        segmentation = self.parameters.segmentation
+        return existing_node(segmentation, TABLE) if segmentation is not None else None
 
     @property
     def listening(self):
@@ -276,7 +324,22 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.setText(str(error))
 
     def onParametersModified(self, caller, event):
+        self._followSegmentation()
         self.refresh()
+
+    def _followSegmentation(self):
+        """Another segmentation is assessed on its own image and whole, unless a volume was chosen together with it."""
+        parameters = self.parameters
+        if parameters is None or slicer.mrmlScene.IsBatchProcessing():
+            return  # a scene that is being loaded brings its own choices
+        (segmentation, volume), self._chosen = self._chosen, (parameters.segmentation, parameters.volume)
+        if self._chosen[0] is segmentation or self._chosen[1] is not volume:
+            return
+        with self.updating():
+            parameters.deselected = ""
+            reference = self.logic.referenceVolume(parameters.segmentation)
+            if reference is not None:
+                parameters.volume = reference
 
     def refresh(self):
         """Show the parameters and the results that the segmentation keeps."""
@@ -295,6 +358,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showResults(self):
         parameters = self.parameters
         self.results = self.logic.results(None)
+        self._tableNode = self._resultsTable()
         with self.errorsInPanel():
             self.results = self.logic.results(parameters.segmentation)
         self.table.show(self.results, parameters.order, parameters.threshold)
@@ -352,6 +416,8 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.setText(_("Cancelled: nothing was changed."))
             self._enableButtons()
             return
+        if parameters is None:
+            return
         self._coloured = None  # what comes is to be seen
         self._elsewhere = False
         off = parameters.deselected.split("\n")
@@ -384,6 +450,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onStepsEnd(self):
         self.refresh()
+        self.worklist.show_worst()
         if self._edited:
             self.follower.edited()
 
@@ -560,17 +627,27 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         """The reference volume of a segmentation; without one, the only volume of the scene that is no result."""
         from SegQualityQCLib.scene.references import nodes_of_class
 
-        if segmentationNode is not None:
-            role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-            reference = segmentationNode.GetNodeReference(role)
-            if self._isImage(reference):  # it may be a region of interest or a model, too
-                return reference
+        reference = self.referenceVolume(segmentationNode)
+        if reference is not None:
+            return reference
         volumes = [node for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode") if self._isImage(node)]
         return volumes[0] if len(volumes) == 1 else None
 
+    def referenceVolume(self, segmentationNode):
+        """The image that a segmentation was drawn on, where it knows it and the image is still there."""
+        if segmentationNode is None:
+            return None
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        reference = segmentationNode.GetNodeReference(role)
+        return reference if self._isImage(reference) else None  # it may be a region of interest or a model, too
+
     @staticmethod
     def _isImage(node):
-        return node is not None and node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
+        from SegQualityQCLib.scene.references import is_result
+
+        if node is None or not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+            return False
+        return not is_result(node)
 
     def checkAssessed(self, segmentationNode):
         """Raise a SegQualityError where volume or segmentation show another image than was assessed."""
@@ -668,10 +745,10 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         return SegQualityQCLogic._torchFound
 
     def installTorch(self):
-        """Install PyTorch with the PyTorch extension, after the user agreed to it.
+        """Install PyTorch with the PyTorch extension, after the user agreed to it; returns whether the user did.
 
         Raises:
-            RuntimeError: The extension is missing, or the user declined.
+            RuntimeError: The extension is missing.
         """
         try:
             import PyTorchUtils
@@ -682,8 +759,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         installed = PyTorchUtils.PyTorchUtilsLogic().installTorch(
             askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT
         )
-        if installed is None:
-            raise RuntimeError(_("PyTorch was not installed: assessing needs it."))
+        return installed is not None
 
 
 class SegQualityQCTest(ScriptedLoadableModuleTest):

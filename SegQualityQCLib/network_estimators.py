@@ -132,7 +132,8 @@ class DirectEstimator(Estimator):
             raise
         except RuntimeError as error:
             raise BundleError(
-                f"The networks of the model {self.bundle.name} do not work on its window of {size} pixels."
+                f"The networks of the model {self.bundle.name} do not work on its window of {size} pixels: "
+                f"{(str(error).splitlines() or ['no reason given'])[0][:120]}."
             ) from error
 
     def _in_memory(
@@ -140,7 +141,8 @@ class DirectEstimator(Estimator):
     ) -> NDArray[np.float32]:
         """What ``forward`` makes of slices, with as many together as the memory of the device holds."""
         try:
-            return forward(self._tensor(image), self._tensor(mask)).float().cpu().numpy()
+            both = forward(self._tensor(image), self._tensor(mask)).float().cpu()
+            return np.asarray(np.from_dlpack(both), np.float32)
         except torch.cuda.OutOfMemoryError:
             if self.device.type == "cpu" and len(image) <= 1:
                 raise
@@ -167,7 +169,9 @@ class DirectEstimator(Estimator):
         return torch.stack(self.reg_net(torch.cat([first, mask], dim=1)), dim=1)
 
     def _tensor(self, slices: NDArray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(slices, np.float32))[:, None]
+        # By DLPack, since the last torch for Macs with Intel processors has no torch.from_numpy and Tensor.numpy for
+        # NumPy 2, which Slicer has. It takes no array that is read-only: hence the copy.
+        tensor = torch.from_dlpack(np.array(slices, np.float32))[:, None]
         return tensor.to(self.device, memory_format=torch.channels_last)
 
     def _network(self, kind: Callable[..., nn.Module], name: str, further: dict[str, Any] | None = None) -> Any:

@@ -69,7 +69,8 @@ class Trial:
                 raise RuntimeError(
                     "PyTorch is missing: give --install-torch, or install it with the PyTorch extension."
                 )
-            self.logic.installTorch()
+            if not self.logic.installTorch():
+                raise RuntimeError("PyTorch was declined: nothing can be assessed without it.")
         import torch
 
         return f"torch {torch.__version__}, CUDA {'there' if torch.cuda.is_available() else 'not there'}"

@@ -148,12 +148,18 @@ def _best_of(
     return bundle_for_segment(name, code, folders)
 
 
+@lru_cache(maxsize=64)  # as above
+def _checked_bundle(folder: Path, changed: float) -> ModelBundle:
+    return ModelBundle.load(folder)
+
+
 def model_fits(request: Request, segment_id: str) -> tuple[str, bool]:
     """Name of the model that a segment would be assessed with, and whether it was trained on that structure."""
     segment = request.segmentation_node.GetSegmentation().GetSegment(segment_id)
     code, name = terminology_code(segment), segment.GetName()
     if request.model:
-        bundle = ModelBundle.load(find_bundle(request.model))
+        folder = find_bundle(request.model)
+        bundle = _checked_bundle(folder, (folder / "configs" / "metadata.json").stat().st_mtime)
         return bundle.name, bundle.target.matches(code, name)
     bundle, fits = _best_bundle(name, code, request.model_folders)
     return bundle.name, fits

@@ -93,13 +93,29 @@ def shown_slice(slice_node: Any, volume_node: Any, axis: str) -> int | None:
 
 def _focus(drawn: np.ndarray, axis: int, index: int) -> tuple[np.ndarray, np.ndarray]:
     """Continuous ijk to look at in a slice, and the size of the segment's box in pixels."""
-    plane = np.take(drawn, index, axis=axis)
-    hit = np.argwhere(drawn)
-    if not len(hit):
+    box = _box(drawn)
+    if box is None:
         middle = (np.array(drawn.shape) - 1) / 2
         middle[axis] = index
         return middle, np.array(drawn.shape, float)
-    size = hit.max(axis=0) - hit.min(axis=0) + 1.0
-    here = np.argwhere(plane)
-    in_plane = (here if len(here) else np.delete(hit, axis, axis=1)).mean(axis=0)
-    return np.insert(in_plane, axis, index).astype(float), size
+    on_slice = tuple(slice(index, index + 1) if a == axis else box[a] for a in range(3))
+    looked_at = on_slice if drawn[on_slice].any() else box
+    focus = np.array([_mean_position(drawn[looked_at], a) + looked_at[a].start for a in range(3)])
+    focus[axis] = index
+    return focus, np.array([side.stop - side.start for side in box], float)
+
+
+def _box(drawn: np.ndarray) -> tuple[slice, ...] | None:
+    """The box around what is drawn; a CT grid is too large to list its voxels at each jump."""
+    box = [slice(None)] * 3
+    for a in (2, 1, 0):  # the slowest in memory first: the next ones look into what it leaves
+        hit = np.flatnonzero(drawn[tuple(box)].any(axis=tuple(b for b in range(3) if b != a)))
+        if not len(hit):
+            return None
+        box[a] = slice(int(hit[0]), int(hit[-1]) + 1)
+    return tuple(box)
+
+
+def _mean_position(drawn: np.ndarray, axis: int) -> float:
+    counts = np.count_nonzero(drawn, axis=tuple(b for b in range(3) if b != axis))
+    return float(np.average(np.arange(len(counts)), weights=counts))

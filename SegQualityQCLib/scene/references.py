@@ -77,6 +77,17 @@ def result_nodes(owner: Any) -> list[Any]:
     return [part for node in _referenced(owner) if node.GetID() not in shared for part in with_parts(node)]
 
 
+def is_result(node: Any) -> bool:
+    """Whether a segmentation of the scene keeps this node as a result of its own."""
+    owners = node.GetScene().GetNodesByClass("vtkMRMLSegmentationNode")
+    owners.UnRegister(node.GetScene())
+    return any(
+        owners.GetItemAsObject(n).HasNodeReferenceID(role, node.GetID())
+        for n in range(owners.GetNumberOfItems())
+        for role in ROLES
+    )
+
+
 def _referenced(owner: Any) -> list[Any]:
     nodes = [owner.GetNthNodeReference(role, n) for role in ROLES for n in range(owner.GetNumberOfNodeReferences(role))]
     return [node for node in nodes if node is not None]

@@ -20,18 +20,15 @@ def slice_nodes(scene: Any) -> list[Any]:
     return sorted(nodes_of_class(scene, "vtkMRMLSliceNode"), key=key)
 
 
-def show_volume(volume_node: Any) -> None:
-    """Show a volume as the background of all slice views."""
-    for composite in nodes_of_class(volume_node.GetScene(), "vtkMRMLSliceCompositeNode"):
-        composite.SetBackgroundVolumeID(volume_node.GetID())
-
-
 def show_overlay(segmentation_node: Any, visible: bool) -> None:
     """Show or hide the coloured slices, as the foreground of all slice views.
 
     The segments' own fill would lie over the colours, so it gives way to them; their outlines stay.
     """
     overlay = existing_node(segmentation_node, OVERLAY)
+    segments = segmentation_node.GetDisplayNode()
+    if segments is not None:
+        segments.SetVisibility2DFill(overlay is None or not visible)
     if overlay is None:
         return
     for composite in nodes_of_class(segmentation_node.GetScene(), "vtkMRMLSliceCompositeNode"):
@@ -40,9 +37,6 @@ def show_overlay(segmentation_node: Any, visible: bool) -> None:
             composite.SetForegroundOpacity(0.5)
         elif not visible and composite.GetForegroundVolumeID() == overlay.GetID():
             composite.SetForegroundVolumeID(None)
-    segments = segmentation_node.GetDisplayNode()
-    if segments is not None:
-        segments.SetVisibility2DFill(not visible)
     legend_node = legend(overlay.GetDisplayNode())
     if legend_node is not None:
         legend_node.SetVisibility(visible)

@@ -8,6 +8,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..bundle import models_folder
+
 
 class InputsSection:
     """The lists that Slicer does not bind to parameters.
@@ -37,8 +39,12 @@ class InputsSection:
 
     def show(self) -> None:
         """Show the parameters as they are."""
+        parameters = self._panel.parameters
         for name, combo in self._combos.items():
-            combo.setCurrentIndex(max(0, combo.findData(getattr(self._panel.parameters, name))))
+            row = combo.findData(getattr(parameters, name))
+            combo.setCurrentIndex(max(0, row))
+            if row < 0:  # a model of another computer, for example: what is shown is what is used
+                setattr(parameters, name, combo.itemData(0))
         self.show_segments()
         self._show_torch()
 
@@ -73,7 +79,8 @@ class InputsSection:
         self._ui.modelCombo.clear()
         self._ui.modelCombo.addItem(_("The one that fits each segment"), "")
         for folder in self._panel.logic.models():
-            self._ui.modelCombo.addItem(folder.name, str(folder))
+            bundled = folder.parent == models_folder()  # by its name, since scenes are opened on other computers
+            self._ui.modelCombo.addItem(folder.name, folder.name if bundled else str(folder))
 
     def _show_torch(self) -> None:
         installed = self._panel.logic.torchInstalled()
@@ -88,9 +95,12 @@ class InputsSection:
             )
 
     def _install_torch(self) -> None:
-        with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
-            self._panel.logic.installTorch()
-        self._panel.refresh()
+        try:
+            with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
+                if not self._panel.logic.installTorch():
+                    self._ui.statusLabel.setText(_("PyTorch was not installed: assessing needs it."))
+        finally:  # the error goes on to the console after it was shown
+            self._panel.refresh()
 
     def _on_chosen(self, combo: Any, name: str, index: int) -> None:
         if self._panel.listening and index >= 0:

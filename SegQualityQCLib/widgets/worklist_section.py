@@ -13,7 +13,6 @@ from slicer.i18n import tr as _
 
 from ..errors import InputError, WorklistError
 from ..scene.cases import segment_ids
-from ..scene.views import show_volume
 from ..scene.worklist_cases import chosen_segments, close_case, drawing_time, load_case, save_segmentation
 from ..worklist import ReviewStatus, Worklist, WorklistCase
 
@@ -36,6 +35,7 @@ class WorklistSection:
         self._case: WorklistCase | None = None
         self._decided: WorklistCase | None = None  # while its segmentation is still in the scene
         self._nodes: tuple[Any, Any] = (None, None)
+        self._unseen: Any = None  # the segmentation of a case that was opened and has no scores yet
         labels = [_("Case"), _("Dice"), _("Interval"), _("Status"), _("Reviewer")]
         ui.worklistTable.setColumnCount(len(labels))
         ui.worklistTable.setHorizontalHeaderLabels(labels)
@@ -118,11 +118,20 @@ class WorklistSection:
         self.show()
 
     def leave(self) -> None:
-        """Forget the nodes of the open case, since the scene is being closed; the case is put back."""
+        """Let go of the open case, since its nodes go; what was changed is saved as a new version."""
+        case = self._case or self._decided
+        with self._panel.errorsInPanel():
+            if self._worklist is not None and case is not None and self._changed():
+                self._save_before_closing(self._worklist, case)
         with self._panel.errorsInPanel():
             self._put_back()
-        self._nodes, self._decided = (None, None), None
+        self._nodes, self._decided, self._unseen = (None, None), None, None
         self._enable()
+
+    def forget(self) -> None:
+        """Leave the open case and the worklist, since the panel goes."""
+        self.leave()
+        self._worklist = None  # or the sign of life would go on
 
     def show(self) -> None:
         """Show the cases as they stand."""
@@ -169,12 +178,19 @@ class WorklistSection:
         parameters.segmentation, parameters.volume = segmentation_node, volume_node
         parameters.deselected = "\n".join(key for key in segment_ids(segmentation_node) if key not in chosen)
         parameters.EndModify(was_modifying)
-        show_volume(volume_node)
+        slicer.util.setSliceViewerLayers(background=volume_node, fit=True)
         self._panel.refresh()
-        if self._panel.results.reports:
-            self._panel.navigation.go_to_row(0)
-        elif self._panel.logic.torchInstalled():
+        self._unseen = segmentation_node
+        self.show_worst()
+        if self._unseen is not None and self._panel.logic.torchInstalled():
             self._panel.onAssess()
+
+    def show_worst(self) -> None:
+        """Go to the worst slice of the case that was opened, once it has scores."""
+        chosen = self._panel.parameters is not None and self._panel.parameters.segmentation is self._unseen
+        if self._unseen is not None and chosen and self._panel.results.reports:
+            self._unseen = None
+            self._panel.navigation.go_to_row(0)
 
     def _run(self, action: Callable[[], None]) -> None:
         with self._panel.errorsInPanel():
@@ -189,7 +205,7 @@ class WorklistSection:
                 self._save_before_closing(self._worklist, case)
         self._put_back()
         close_case(slicer.mrmlScene, *self._nodes)
-        self._nodes, self._decided = (None, None), None
+        self._nodes, self._decided, self._unseen = (None, None), None, None
 
     def _save_before_closing(self, worklist: Worklist, case: WorklistCase) -> None:
         if self._case is not None:

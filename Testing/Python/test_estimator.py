@@ -8,11 +8,12 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from SegQualityQCLib.bundle import find_bundle
 from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
-from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.errors import BundleError, InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.report import SliceScore, Status
 from SegQualityQCLib.volume_score import volume_score
@@ -71,6 +72,29 @@ def test_the_batch_size_changes_no_score(estimator, case, report, batch_size):
     again = estimator.assess(case, batch_size=batch_size)
     for before, after in zip(report.slices, again.slices, strict=True):
         assert values(after) == comparable(before)
+
+
+def test_a_torch_without_numpy_gives_the_same_scores(estimator, case, report, monkeypatch):
+    """The last torch for Macs with Intel processors was built for NumPy 1 and cannot exchange arrays with NumPy 2."""
+
+    def missing(*_):
+        raise RuntimeError("Numpy is not available")
+
+    monkeypatch.setattr(torch, "from_numpy", missing)
+    monkeypatch.setattr(torch.Tensor, "numpy", missing)
+    monkeypatch.setattr(torch.Tensor, "__array__", missing)
+    again = estimator.assess(case)
+    assert [score.dice for score in again.slices] == [score.dice for score in report.slices]
+    estimator.difference_image(case, again)
+
+
+def test_networks_that_cannot_be_tried_out_say_why(estimator, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("Numpy is not available")
+
+    monkeypatch.setattr(estimator, "_tensor", fail)
+    with pytest.raises(BundleError, match=r"window of .* pixels: Numpy is not available"):
+        estimator.try_out()
 
 
 STORAGES = [

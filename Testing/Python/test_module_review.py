@@ -1,5 +1,6 @@
 """The round of a reviewer in the panel: go to the worst slice, correct it, see the score rise, undo, sign off."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -320,6 +321,37 @@ def test_after_a_reload_the_panel_is_as_it_was(panel, tmp_path):
     assert panel.ui.thresholdSlider.value == 0.8
 
 
+@pytest.fixture
+def reloaded(panel, monkeypatch):
+    """The panel after Reload; the library of the other tests comes back afterwards."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "SegQualityQCLib"]:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])
+    panel.onReload()
+    yield slicer.modules.SegQualityQCWidget
+    slicer.modules.SegQualityQCWidget.cleanup()
+    for name in [name for name in sys.modules if name.split(".")[0] == "SegQualityQCLib"]:
+        del sys.modules[name]
+
+
+def test_after_reload_the_new_panel_works_as_the_old_one_did(panel, reloaded):
+    assert reloaded is not panel and panel.parameters is None
+    assert reloaded.ui.resultsTable.rowCount() == 10
+    assert len(slicer.util.mainWindow().findChildren(QtGui.QShortcut)) == 6
+    assert len(reloaded.navigation.marks._marks) == 3
+    slicer.mrmlScene.Clear(0)
+    reloaded.logic.loadDemo()
+    wait(reloaded)
+    reloaded.ui.assessButton.click()
+    wait(reloaded)
+    assert slicer.errors == [] and reloaded.ui.resultsTable.rowCount() == 10
+
+
+def test_assess_without_parameters_does_nothing(panel):
+    panel.exit()
+    panel.onAssess()
+    assert not panel.steps.running
+
+
 def test_a_removed_segment_leaves_the_table(panel):
     node = segmentation(panel)
     node.GetSegmentation().RemoveSegment(panel.table.rows[0][0])
@@ -584,3 +616,22 @@ def test_no_decision_is_lost_while_slices_are_scored_again(panel):
     wait(panel)
     assert all(button.isEnabled() for button in decisions)
     assert set(results(panel).before[key]) == {6, 7} and results(panel).reviews.case.decision == "accepted"
+
+
+def test_a_result_is_not_taken_for_the_image(panel):
+    overlay = existing_node(segmentation(panel), OVERLAY)
+    slicer.mrmlScene.RemoveNode(panel.parameters.volume)
+    wait(panel)
+    assert panel.parameters.volume is None
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    segmentation(panel).SetNodeReferenceID(role, overlay.GetID())
+    assert panel.logic.defaultVolume(segmentation(panel)) is None
+
+
+def test_the_fill_of_the_segments_comes_back_also_where_the_coloured_slices_were_deleted(panel):
+    display = segmentation(panel).GetDisplayNode()
+    assert not display.GetVisibility2DFill()
+    slicer.mrmlScene.RemoveNode(existing_node(segmentation(panel), OVERLAY))
+    wait(panel)
+    panel.ui.overlayCheck.setChecked(False)
+    assert display.GetVisibility2DFill()

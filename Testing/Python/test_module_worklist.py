@@ -16,6 +16,7 @@ from SegQualityQCLib.cohort.manifest import find_cases
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, request_of
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.scene.navigation import shown_slice
 from SegQualityQCLib.worklist import ReviewStatus, Worklist
 
 
@@ -167,6 +168,26 @@ def test_a_manifest_without_scores_is_assessed_when_a_case_is_opened(panel, coho
     assert slicer.errors == []
     assert panel.worklist.case.name == "better"
     assert panel.ui.resultsTable.rowCount() == 10
+    assert panel.table.selected == panel.table.rows[0]
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    assert shown_slice(red, panel.parameters.volume, "k") == panel.table.rows[0][1]
+
+
+def test_a_case_without_scores_is_brought_into_view_before_it_is_assessed(panel, cohort):
+    image = sitk.ReadImage(str(cohort / "image.nii.gz"))
+    image.SetOrigin((400, -300, 900))
+    labels = sitk.ReadImage(str(cohort / "better.nii.gz"))
+    labels.SetOrigin((400, -300, 900))
+    sitk.WriteImage(image, str(cohort / "far.nii.gz"))
+    sitk.WriteImage(labels, str(cohort / "far-labels.nii.gz"))
+    (cohort / "far.csv").write_text("case,image,segmentation\nfar,far.nii.gz,far-labels.nii.gz\n")
+    opened(panel, cohort / "far.csv").ui.nextCaseButton.click()
+    bounds = [0.0] * 6
+    panel.parameters.volume.GetRASBounds(bounds)
+    for name in ("Red", "Green", "Yellow"):
+        to_ras = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode().GetSliceToRAS()
+        for row in range(3):
+            assert bounds[2 * row] <= to_ras.GetElement(row, 3) <= bounds[2 * row + 1]
 
 
 def test_a_corrected_case_is_saved_beside_the_original_and_decided(panel, cohort):
@@ -213,6 +234,39 @@ def test_closing_the_scene_puts_the_case_back(panel, cohort):
     opened(panel, cohort / "results").ui.nextCaseButton.click()
     slicer.mrmlScene.Clear(0)
     assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+
+
+@pytest.mark.parametrize("way", ["closing the scene", "leaving Slicer"])
+def test_corrections_are_saved_when_the_case_goes_without_a_question(panel, cohort, way):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    original = (cohort / "worse.nii.gz").read_bytes()
+    node = panel.parameters.segmentation
+    edit_slice(node, node.GetSegmentation().GetNthSegmentID(0), 6, lambda pixels: pixels * 0)
+    if way == "closing the scene":
+        slicer.mrmlScene.Clear(0)
+    else:
+        panel.cleanup()
+    assert "worse.v2.seg.nrrd" in panel.ui.statusLabel.text()
+    assert (cohort / "worse.v2.seg.nrrd").is_file() and (cohort / "worse.nii.gz").read_bytes() == original
+    case = Worklist.open(cohort / "results", "Dr B").case("worse")
+    assert (case.status, case.saved.name) == (ReviewStatus.TODO, "worse.v2.seg.nrrd")
+
+
+def test_leaving_slicer_puts_the_case_back_and_gives_no_more_sign_of_life(panel, cohort, monkeypatch):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    worklist = panel.worklist._worklist
+    panel.cleanup()
+    assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+    assert not list(cohort.glob("*.v2.*"))
+    monkeypatch.setattr(worklist, "keep_alive", lambda: pytest.fail("a sign of life"))
+    panel.worklist._keep_alive(worklist)
+
+
+def test_after_the_scene_is_closed_the_worklist_goes_on(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    slicer.mrmlScene.Clear(0)
+    panel.ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "worse"
 
 
 def test_a_vanished_file_is_one_sentence_and_leaves_the_scene_as_it_was(panel, cohort):

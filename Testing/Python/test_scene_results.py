@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import slicer
 import vtk
 from slicer_harness.scenes import new_scene, node_ids
@@ -14,8 +15,9 @@ from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import EstimatorCache
 from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
+from SegQualityQCLib.scene.cases import case_of, ijk_to_world, segment_ids
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
-from SegQualityQCLib.scene.navigation import go_to_slice
+from SegQualityQCLib.scene.navigation import go_to_segment, go_to_slice
 from SegQualityQCLib.scene.originals import keep_original
 from SegQualityQCLib.scene.references import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
 from SegQualityQCLib.scene.tables import assessed_volume, position_along_normal, read_results, slice_positions
@@ -170,6 +172,22 @@ def test_an_axial_view_stays_axial():
         go_to_slice(view, volume, axis, 3)
         assert view.GetOrientation() == orientation
         assert view.GetSliceOffset() == pytest.approx(position_along_normal(volume, axis)[3], abs=0.01)
+
+
+def test_a_jump_centres_on_what_is_drawn_in_the_slice_and_in_a_gap_on_what_is_drawn_elsewhere(loaded):
+    scene, volume, segmentation = loaded
+    case = case_of(volume, segmentation, segment_ids(segmentation)[0])
+    assert case.axis == 2
+    drawn = np.argwhere(sitk.GetArrayFromImage(case.mask))[:, ::-1]  # i, j, k
+    red, yellow = (scene.AddNewNodeByClass("vtkMRMLSliceNode", name) for name in ("Red", "Yellow"))
+    for index, here in ((6, drawn[drawn[:, 2] == 6]), (4, drawn)):  # the demo's slice 4 is a gap
+        go_to_segment([red, yellow], volume, case, index)
+        expected = (ijk_to_world(volume) @ [*here[:, :2].mean(axis=0), index, 1])[:3]
+        centre = [red.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+        np.testing.assert_allclose(centre, expected, atol=1e-3)
+    assert (drawn[:, 2] == 4).sum() == 0
+    size_mm = (np.ptp(drawn, axis=0) + 1) * case.spacing_mm
+    assert min(red.GetFieldOfView()[:2]) == pytest.approx(max(1.8 * size_mm[:2].max(), 40.0))
 
 
 def test_the_copy_from_before_shares_its_layers_as_the_segmentation_does(loaded):

@@ -62,7 +62,7 @@ class ScriptedLoadableModuleWidget:
         pass
 
     def onReload(self):
-        pass
+        slicer.util.reloadScriptedModule("SegQualityQC")
 
 
 class ScriptedLoadableModuleLogic:
@@ -96,6 +96,7 @@ def _try_with_error_display(message=None, show=True, waitCursor=False):
         yield
     except Exception as error:
         slicer.util.errorDisplay(f"{message}\n\n{error}")
+        raise  # as the real one does
 
 
 def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
@@ -143,10 +144,28 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     )
     if os.environ.get("SLICER_PYTHON"):
         slicer_python.install(os.environ["SLICER_PYTHON"])
+    slicer.util.reloadScriptedModule = lambda name: _reload(file)
+    return _import(file)
+
+
+def _import(file):
     spec = importlib.util.spec_from_file_location("SegQualityQC", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules["SegQualityQC"] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def _reload(file):
+    """As Slicer does: the old panel is hidden and cleaned up, the new one is set up in its place and not entered."""
+    module, old = _import(file), slicer.modules.SegQualityQCWidget
+    for child in old.parent.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
+        child.hide()
+    old.cleanup()
+    while old.parent.layout().count():
+        old.parent.layout().takeAt(0)
+    slicer.modules.SegQualityQCWidget = module.SegQualityQCWidget(old.parent)
+    slicer.modules.SegQualityQCWidget.setup()
     return module
 
 
@@ -169,6 +188,7 @@ def open_panel(module):
     window.setLayout(QtWidgets.QVBoxLayout())
     window.resize(470, 860)
     widget = module.SegQualityQCWidget(window)
+    slicer.modules.SegQualityQCWidget = widget
     widget.setup()
     widget.enter()
     window.show()

@@ -1,5 +1,6 @@
 """Stand-in for the layout manager: three slice views and a plot view, with real nodes and real VTK renderers."""
 
+import slicer
 import vtk
 from PySide6 import QtCore
 
@@ -69,6 +70,15 @@ class LayoutManager(QtCore.QObject):
 
     def sliceWidget(self, name):
         return self._widgets[name]
+
+    def mrmlSliceLogics(self):
+        logics = vtk.vtkCollection()
+        for widget in self._widgets.values():
+            logic = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLScene(slicer.mrmlScene)
+            logic.SetSliceNode(widget.mrmlSliceNode())
+            logics.AddItem(logic)
+        return logics
 
     def plotWidget(self, n):
         return self._plot
