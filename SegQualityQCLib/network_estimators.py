@@ -141,8 +141,8 @@ class DirectEstimator(Estimator):
     ) -> NDArray[np.float32]:
         """What ``forward`` makes of slices, with as many together as the memory of the device holds."""
         try:
-            both = forward(self._tensor(image), self._tensor(mask)).float().cpu()
-            return np.asarray(np.from_dlpack(both), np.float32)
+            output = forward(self._tensor(image), self._tensor(mask)).float().cpu()
+            return np.asarray(np.from_dlpack(output), np.float32)
         except torch.cuda.OutOfMemoryError:
             if self.device.type == "cpu" and len(image) <= 1:
                 raise
