@@ -251,8 +251,10 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onNodesSettled(self):
         """Nodes came or went: a changed parameter refreshes by itself, results that came or went do not."""
+        if self.parameters is None or slicer.mrmlScene.IsBatchProcessing():
+            return
         self._chooseDefaults()
-        if self.parameters is not None and self._resultsTable() is not self._tableNode:
+        if self._resultsTable() is not self._tableNode:
             self.refresh()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)

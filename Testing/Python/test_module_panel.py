@@ -46,7 +46,7 @@ def settle(panel):
     """Until the panel has noticed what happened and has no work left."""
     for _ in range(3):
         QtWidgets.QApplication.processEvents()
-        process_events(lambda: not (panel.steps.running or panel.follower._timer.isActive()))
+        process_events(lambda: not (panel.steps.running or panel.follower._timer.isActive()), seconds=120)
 
 
 def test_with_one_volume_and_one_segmentation_assess_is_enabled_at_once(panel):
