@@ -17,7 +17,7 @@ from rich.progress import Progress as ProgressBar
 from ..cohort.manifest import find_cases
 from ..errors import InputError
 from .assess import Device, Model, Quiet, Threshold
-from .failing import one_sentence_on_bad_input
+from .failing import BAD_INPUT, one_sentence_on_bad_input
 
 if TYPE_CHECKING:
     from ..cohort.running import Progress
@@ -78,6 +78,8 @@ def cohort_command(
     if not quiet:
         failed = f", {end.failed} cannot be scored: see errors.csv" if end.failed else ""
         typer.echo(f"{end.done} of {end.total} cases done{failed}. Open {out / 'index.html'}")
+    if end.failed == end.total:
+        raise typer.Exit(BAD_INPUT)
 
 
 def _interrupt(number: int, frame: object) -> None:

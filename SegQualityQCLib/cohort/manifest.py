@@ -120,14 +120,15 @@ def cases_in_folder(
 
     Args:
         folder: The folder.
-        images: Pattern or nnU-Net folder of the images; by default ``imagesTs``, else ``imagesTr``.
-        segmentations: Pattern or nnU-Net folder of the segmentations; by default ``labelsTs`` or ``labelsTr`` likewise.
+        images: Pattern or nnU-Net folder of the images; by default ``imagesTs`` or ``imagesTr``.
+        segmentations: The same for the segmentations; by default ``labelsTs`` or ``labelsTr``. Where both are left to
+            the default, it is the test set if both folders of it are there, else the training set.
 
     Raises:
         InputError: A pattern is wrong, or nothing is found.
     """
     folder = Path(folder).absolute()
-    images, segmentations = images or _default(folder, "images"), segmentations or _default(folder, "labels")
+    images, segmentations = _with_nnunet_folders(folder, images, segmentations)
     image_pattern = _pattern(folder, images, _FIRST_CHANNEL)
     segmentation_pattern = _pattern(folder, segmentations, "")
     names = sorted({*_matching(folder, image_pattern), *_matching(folder, segmentation_pattern)})
@@ -195,14 +196,17 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
     )
 
 
-def _default(folder: Path, kind: str) -> str:
-    """nnU-Net's folder of images or labels: that of the test set, else that of the training set."""
-    for part in _NNUNET_SETS:
-        if (folder / f"images{part}").is_dir() and (folder / f"{kind}{part}").is_dir():
-            return f"{kind}{part}"
+def _with_nnunet_folders(folder: Path, images: str | None, segmentations: str | None) -> tuple[str, str]:
+    """What was not given: nnU-Net's folders, both of one set, the test set first; beside what is given, of its set."""
+    given = Path(images or segmentations or "").name
+    for part in [part for part in _NNUNET_SETS if given.endswith(part)] or _NNUNET_SETS:
+        pair = (images or f"images{part}", segmentations or f"labels{part}")
+        asked = (images, segmentations)
+        if all(one is not None or (folder / name).is_dir() for one, name in zip(asked, pair, strict=True)):
+            return pair
     raise InputError(
-        f"The folder {folder} is not in nnU-Net's layout (imagesTs and labelsTs): say where its files are with "
-        f"--images and --segmentations, for example 'images/{PLACE}.nii.gz'."
+        f"The folder {folder} is not in nnU-Net's layout (imagesTs and labelsTs, or imagesTr and labelsTr): say where "
+        f"its files are with --images and --segmentations, for example 'images/{PLACE}.nii.gz'."
     )
 
 

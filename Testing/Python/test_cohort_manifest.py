@@ -77,6 +77,14 @@ def test_the_layout_of_nnunet_is_understood(tmp_path):
     assert cases[0].segmentation == tmp_path / "predictions/p1.nii.gz"
 
 
+def test_images_and_labels_of_nnunet_are_of_one_set(tmp_path):
+    touched(tmp_path, "imagesTr/p1_0000.nii.gz", "labelsTr/p1.nii.gz", "imagesTs/p9_0000.nii.gz", "auto/p9.nii.gz")
+    (case,) = find_cases(tmp_path)
+    assert (case.image, case.segmentation) == (tmp_path / "imagesTr/p1_0000.nii.gz", tmp_path / "labelsTr/p1.nii.gz")
+    assert find_cases(tmp_path, segmentations="labelsTr") == (case,) == find_cases(tmp_path, images="imagesTr")
+    assert [case.name for case in find_cases(tmp_path, segmentations="auto")] == ["p9"]
+
+
 def test_a_pattern_says_where_the_name_stands(tmp_path):
     touched(
         tmp_path, "scans/a/a_t1.nrrd", "scans/b/b_t1.nrrd", "scans/c/x_t1.nrrd", "auto/a.seg.nrrd", "auto/d.seg.nrrd"
