@@ -16,6 +16,7 @@ AXIS_NAMES = ("i", "j", "k")
 
 _GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
 _OTHER_SPACING = 0.02  # what headers round, they round less
+_OVERSHOOT = 0.25  # of a probability map that was resampled smoothly
 _MAX_ASPECT = 1e6
 _TINIEST_COSINE = 1e-12  # ITK's inverse of a direction matrix underflows to NaN on far smaller ones
 
@@ -176,12 +177,17 @@ def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
             if not np.isfinite(plane).all():
                 raise InputError(f"The segmentation {name} holds NaN or infinite values: export it as a labelmap.")
             if (plane != np.rint(plane)).any():
-                if view.min() >= 0 and view.max() <= 1:
+                low, high = float(view.min()), float(view.max())
+                if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
                     raise InputError(
-                        f"The segmentation {name} looks like a probability map (values between 0 and 1): "
+                        f"The segmentation {name} looks like a probability map (values between {low:g} and {high:g}): "
                         "threshold it to a labelmap first."
                     )
-                raise InputError(f"The segmentation {name} holds values that are not integers: it is not a labelmap.")
+                raise InputError(
+                    f"The segmentation {name} holds values that are not integers (between {low:g} and {high:g}): it is "
+                    "not a labelmap. Were image and segmentation swapped? If it was resampled, do it again by nearest "
+                    "neighbour."
+                )
         if view.min() < -(2**31) or view.max() >= 2**31:
             raise InputError(f"The segmentation {name} holds values too large for labels: it is not a labelmap.")
         segmentation = sitk.Cast(segmentation, sitk.sitkInt32)

@@ -18,6 +18,10 @@ from .nifti_file import check_nifti_file, is_nifti
 from .nrrd_header import check_nrrd_header, has_segments, segment_names
 from .report import printable
 
+# More values without a name than this are those of an image. Some labelmaps have more (117 organs, a brain in 200
+# parts), but no model judges all of these, so that one of them has to be chosen anyway.
+_MOST_LABELS = 60
+
 
 @dataclass(frozen=True)
 class _Segment:
@@ -62,7 +66,8 @@ def read_cases(
         axis: Slice axis, see :meth:`Case.from_images`.
 
     Raises:
-        InputError: Something cannot be read, chosen or assessed.
+        InputError: Something cannot be read, chosen or assessed, or a labelmap without names has so many values that it
+            looks like an image, and none was chosen.
     """
     if label is not None and segment is not None:
         raise InputError("A label and a segment name were both given: use one of them.")
@@ -83,6 +88,8 @@ def read_cases(
         for layer, has in zip(layers, drawn, strict=True)
     ]
     segments = named or [_Segment(name_of_label(value), value) for value in labels_of(layers[0])]
+    if label is None and not named:
+        _check_number(segments, name)
     chosen = _chosen(segments, label, segment, name)
     if len(chosen) > 1:  # an empty one among several does not stop the others
         present = [set(labels_of(layer)) for layer in layers]
@@ -119,6 +126,16 @@ def read_cases(
     if not cases:
         raise outside[0]
     return [replace(case, flags=(*case.flags, "segment_left_out")) for case in cases] if outside else cases
+
+
+def _check_number(segments: list[_Segment], name: str) -> None:
+    """An image or a probability map in the place of a labelmap would be scored for minutes, value by value."""
+    if len(segments) > _MOST_LABELS:
+        raise InputError(
+            f"The segmentation {name} has {len(segments)} different values, none with a name: it looks like an image "
+            "or a probability map. Were image and segmentation swapped? If it is a labelmap, choose one value with "
+            "--label (in a manifest: the column label)."
+        )
 
 
 def _chosen(segments: list[_Segment], label: int | None, segment: str | None, name: str) -> list[_Segment]:

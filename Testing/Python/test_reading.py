@@ -112,6 +112,28 @@ def test_an_empty_segment_among_several_does_not_stop_the_others(folder, tmp_pat
         read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="nothing")
 
 
+def test_hundreds_of_values_without_names_are_an_image_until_one_is_chosen(folder, tmp_path):
+    with pytest.raises(InputError, match=r"different values.*swapped.*--label"):
+        read_cases(folder / "labels.nii.gz", folder / "image.nii.gz")
+    probability = sitk.Cast(demo_reference() == 2, sitk.sitkFloat32)
+    smooth = sitk.SmoothingRecursiveGaussian(probability, 4.0)
+    sitk.WriteImage(sitk.Cast(sitk.Round(smooth * 255), sitk.sitkUInt8), str(tmp_path / "p.nii.gz"))
+    with pytest.raises(InputError, match="probability map"):
+        read_cases(folder / "image.nii.gz", tmp_path / "p.nii.gz")
+    sitk.WriteImage(probability * 1.04 - 0.02, str(tmp_path / "f.nii.gz"))
+    with pytest.raises(InputError, match=r"between -0\.02 and 1\.02\): threshold"):
+        read_cases(folder / "image.nii.gz", tmp_path / "f.nii.gz")
+    organs = sitk.GetArrayFromImage(demo_reference())
+    organs[0, :2].flat[:117] = range(1, 118)
+    many = sitk.GetImageFromArray(organs)
+    many.CopyInformation(demo_reference())
+    sitk.WriteImage(many, str(tmp_path / "organs.nii.gz"))
+    with pytest.raises(InputError, match="117 different values"):
+        read_cases(folder / "image.nii.gz", tmp_path / "organs.nii.gz")
+    (case,) = read_cases(folder / "image.nii.gz", tmp_path / "organs.nii.gz", label=2)
+    assert case.segment == "label 2"
+
+
 def write_dicom_series(folder, uid: str) -> sitk.Image:
     image = demo_images()[0]
     writer = sitk.ImageFileWriter()
