@@ -36,6 +36,7 @@ class Case:
         segmentation_name: What the report calls the segmentation.
         terminology_code: SNOMED-CT code of the structure, where the segmentation says it.
         flags: What the user should know of the input, for example ``cropped_to_image``.
+        structure: What the segment is, where something other than its name says so, as nnU-Net's ``dataset.json`` does.
     """
 
     image: sitk.Image
@@ -46,6 +47,7 @@ class Case:
     segmentation_name: str = "segmentation"
     terminology_code: str | None = None
     flags: tuple[str, ...] = field(default=())
+    structure: str | None = None
 
     @classmethod
     def from_images(
@@ -59,6 +61,7 @@ class Case:
         image_name: str = "image",
         segmentation_name: str = "segmentation",
         terminology_code: str | None = None,
+        structure: str | None = None,
     ) -> Case:
         """Check an image and a labelmap and make a case of one label.
 
@@ -72,6 +75,7 @@ class Case:
             image_name: Name of the image in messages and in the report.
             segmentation_name: Name of the segmentation in messages and in the report.
             terminology_code: SNOMED-CT code of the structure, where it is known.
+            structure: What the segment is, where its name does not say so.
 
         Raises:
             InputError: The input cannot be assessed; the message says why.
@@ -99,6 +103,7 @@ class Case:
             segmentation_name=segmentation_name,
             terminology_code=terminology_code,
             flags=flags,
+            structure=structure,
         )
 
     def with_mask(self, segmentation: sitk.Image) -> Case:
@@ -113,6 +118,11 @@ class Case:
         else:
             mask = _brought_onto(self.image, mask)
         return replace(self, mask=mask)
+
+    @property
+    def structure_name(self) -> str:
+        """What the segment is as far as words say: models are found by it."""
+        return self.structure or self.segment
 
     @property
     def n_slices(self) -> int:

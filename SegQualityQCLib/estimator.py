@@ -148,7 +148,7 @@ class EstimatorChoice:
         return self._loaded[key]
 
     def _bundle_for(self, case: Case) -> ModelBundle:
-        wanted = (case.segment, case.terminology_code)
+        wanted = (case.structure_name, case.terminology_code)
         if wanted not in self._bundles:
             self._bundles[wanted], _ = bundle_for_segment(*wanted)
         return self._bundles[wanted]

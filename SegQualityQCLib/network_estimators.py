@@ -193,7 +193,7 @@ class DirectEstimator(Estimator):
     def _report(self, case: Case, scores: list[SliceScore], window: Window, windowed: WindowedCase) -> QualityReport:
         statuses = {score.status for score in scores}
         flags = list(case.flags)
-        flags += [] if self.bundle.target.matches(case.terminology_code, case.segment) else ["model_unmatched"]
+        flags += [] if self.bundle.target.matches(case.terminology_code, case.structure_name) else ["model_unmatched"]
         flags += ["gaps"] if Status.GAP in statuses else []
         flags += ["partly_scored"] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
         flags += ["gpu_memory"] if self.short_of_memory else []

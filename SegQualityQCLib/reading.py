@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,12 +25,15 @@ _MOST_LABELS = 60
 
 @dataclass(frozen=True)
 class _Segment:
-    """A segment of a file: its name, label value, layer, and SNOMED-CT code where the file has one."""
+    """A segment of a file: its name, label value, layer, SNOMED-CT code where the file has one, and what another file
+    calls it.
+    """
 
     name: str
     label: int
     layer: int = 0
     code: str | None = None
+    structure: str | None = None
 
 
 def read_image(path: str | Path) -> sitk.Image:
@@ -52,6 +55,7 @@ def read_cases(
     label: int | None = None,
     segment: str | None = None,
     axis: int | str | None = None,
+    structures: Mapping[int, str] | None = None,
 ) -> list[Case]:
     """Read an image and a segmentation and make one case a segment.
 
@@ -64,6 +68,8 @@ def read_cases(
         label: Label value of the one segment wanted.
         segment: Name of the one segment wanted.
         axis: Slice axis, see :meth:`Case.from_images`.
+        structures: What the labels of a file without names are. The segments are still called ``label N``, so that
+            stored scores find them; models are found by these words.
 
     Raises:
         InputError: Something cannot be read, chosen or assessed, or a labelmap without names has so many values that it
@@ -87,7 +93,10 @@ def read_cases(
         checked_labelmap(layer, name) if has or not any(drawn) else layer
         for layer, has in zip(layers, drawn, strict=True)
     ]
-    segments = named or [_Segment(name_of_label(value), value) for value in labels_of(layers[0])]
+    structures = structures or {}
+    segments = named or [
+        _Segment(name_of_label(value), value, structure=structures.get(value)) for value in labels_of(layers[0])
+    ]
     if label is None and not named:
         _check_number(segments, name)
     chosen = _chosen(segments, label, segment, name)
@@ -116,6 +125,7 @@ def read_cases(
                 image_name=image_path.name,
                 segmentation_name=name,
                 terminology_code=one.code,
+                structure=one.structure,
             )
         except OutsideImageError as error:
             if not several:
@@ -130,9 +140,10 @@ def read_cases(
 
 def _check_number(segments: list[_Segment], name: str) -> None:
     """An image or a probability map in the place of a labelmap would be scored for minutes, value by value."""
-    if len(segments) > _MOST_LABELS:
+    unknown = sum(segment.structure is None for segment in segments)
+    if unknown > _MOST_LABELS:
         raise InputError(
-            f"The segmentation {name} has {len(segments)} different values, none with a name: it looks like an image "
+            f"The segmentation {name} has {unknown} different values, none with a name: it looks like an image "
             "or a probability map. Were image and segmentation swapped? If it is a labelmap, choose one value with "
             "--label (in a manifest: the column label)."
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import glob
 import io
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class CohortCase:
         segment: Name of the segment, where one was chosen.
         model: Name or folder of the model, where one was chosen.
         extra: Further columns of the manifest, carried through to the results.
+        structures: What the label values (as texts) are, where nnU-Net's ``dataset.json`` says so.
     """
 
     name: str
@@ -46,9 +48,12 @@ class CohortCase:
     segment: str | None = None
     model: str | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    structures: dict[str, str] = field(default_factory=dict)
 
 
-def find_cases(path: str | Path, images: str | None = None, segmentations: str | None = None) -> tuple[CohortCase, ...]:
+def find_cases(
+    path: str | Path, images: str | None = None, segmentations: str | None = None, label: int | None = None
+) -> tuple[CohortCase, ...]:
     """The cases of a manifest: of a CSV file, or of a folder.
 
     Args:
@@ -56,15 +61,18 @@ def find_cases(path: str | Path, images: str | None = None, segmentations: str |
         images: For a folder: where the images are, relative to it. A pattern such as ``scans/{case}/t1.nii.gz``, or a
             folder in nnU-Net's naming.
         segmentations: The same for the segmentations.
+        label: For a folder: the label value to score; by default all.
 
     Raises:
         InputError: Nothing is found, or the manifest says something impossible.
     """
     path = Path(path)
     if path.is_dir():
-        return cases_in_folder(path, images, segmentations)
+        return cases_in_folder(path, images, segmentations, label)
     if images is not None or segmentations is not None:
         raise InputError(f"Patterns of file names need a folder, and {path} is none: leave them out.")
+    if label is not None:
+        raise InputError(f"One label for all needs a folder, and {path} is none: give it the column label instead.")
     return read_manifest(path)
 
 
@@ -114,15 +122,18 @@ def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
 
 
 def cases_in_folder(
-    folder: str | Path, images: str | None = None, segmentations: str | None = None
+    folder: str | Path, images: str | None = None, segmentations: str | None = None, label: int | None = None
 ) -> tuple[CohortCase, ...]:
     """The cases of a folder, by name; one whose image or segmentation is missing is among them.
+
+    What the labels are is read from nnU-Net's ``dataset.json``, beside the segmentations or in the folder.
 
     Args:
         folder: The folder.
         images: Pattern or nnU-Net folder of the images; by default ``imagesTs`` or ``imagesTr``.
         segmentations: The same for the segmentations; by default ``labelsTs`` or ``labelsTr``. Where both are left to
             the default, it is the test set if both folders of it are there, else the training set.
+        label: The label value to score; by default all.
 
     Raises:
         InputError: A pattern is wrong, or nothing is found.
@@ -137,12 +148,38 @@ def cases_in_folder(
     strange = next((name for name in names if not name.isprintable()), None)
     if strange is not None:
         raise InputError(f"The name of the case {strange!a} in {folder} cannot be printed: rename its files.")
+    structures = _structures((folder / segmentation_pattern.replace(PLACE, "case")).parent, folder)
     return tuple(
         CohortCase(
-            name, folder / image_pattern.replace(PLACE, name), folder / segmentation_pattern.replace(PLACE, name)
+            name,
+            folder / image_pattern.replace(PLACE, name),
+            folder / segmentation_pattern.replace(PLACE, name),
+            label,
+            structures=structures,
         )
         for name in names
     )
+
+
+def _structures(*folders: Path) -> dict[str, str]:
+    """What the labels are after the first ``dataset.json`` there is; nothing where that is not nnU-Net's.
+
+    nnU-Net writes one beside its predictions, too. Up to its first version the value came before the name.
+    """
+    path = next((folder / "dataset.json" for folder in folders if (folder / "dataset.json").is_file()), None)
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"The file {path}, which names the labels, cannot be read: {str(error)[:120]}.") from error
+    labels = content.get("labels") if isinstance(content, dict) else None
+    found = {}
+    for key, value in labels.items() if isinstance(labels, dict) else ():
+        label, name = (key, value) if key.isdecimal() else (value, key)  # of several labels, a region, there is no one
+        if type(label) in (int, str) and str(label).isdecimal() and isinstance(name, str) and name.isprintable():
+            found[str(int(label))] = name
+    return found
 
 
 def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:

@@ -66,7 +66,8 @@ def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     reports, pictures = [], []
-    for one in read_cases(case.image, case.segmentation, label=case.label, segment=case.segment):
+    structures = {int(label): name for label, name in case.structures.items()}
+    for one in read_cases(case.image, case.segmentation, label=case.label, segment=case.segment, structures=structures):
         with _networks:
             torch.set_num_threads(options.threads)  # it holds for the calling thread
             report = _estimators(case.model or options.model, options.device).for_case(one).assess(one)

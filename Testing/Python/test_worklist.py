@@ -66,6 +66,18 @@ def test_the_worst_case_comes_first_and_what_nobody_vouches_for_before_it(tmp_pa
     assert CohortFolder(out).read("poor").reports[0].volume.dice == 0.3 and second.result.is_file()
 
 
+def test_a_score_of_a_model_for_something_else_does_not_place_a_case_that_has_another(tmp_path, report):
+    out = cohort(tmp_path, report, {"a": 0.9, "b": 0.5})
+    store = CohortFolder(out)
+    (right,) = store.read("a").reports
+    content = right.to_dict() | {"flags": ["model_unmatched"], "volume": {"dice": 0.1, "low": 0.1, "high": 0.1}}
+    strange = QualityReport.from_dict(content)
+    store.write(CaseResult("a", {}, (strange, right), None, 1.0), [])
+    assert [(case.name, case.dice) for case in Worklist.open(out, "Ada").cases()] == [("b", 0.5), ("a", 0.9)]
+    store.write(CaseResult("a", {}, (strange,), None, 1.0), [])
+    assert [(case.name, case.dice) for case in Worklist.open(out, "Ada").cases()] == [("a", 0.1), ("b", 0.5)]
+
+
 def test_a_manifest_is_a_worklist_in_its_own_order(tmp_path):
     worklist = Worklist.open(manifest(tmp_path, 3), "Ada")
     assert worklist.path == tmp_path / "cohort.worklist.sqlite"
