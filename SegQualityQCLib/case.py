@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -217,6 +218,11 @@ def labels_of(segmentation: sitk.Image) -> list[int]:
 def name_of_label(label: int) -> str:
     """What a segment is called that has no name: stored scores find their segments by it."""
     return f"label {label}"
+
+
+def is_name_of_label(name: str) -> bool:
+    """Whether a name says no more than a label's value."""
+    return re.fullmatch(r"label -?\d+", name) is not None
 
 
 def only_label(segmentation: sitk.Image, name: str) -> int:

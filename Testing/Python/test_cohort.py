@@ -94,3 +94,18 @@ def test_the_command_says_how_many_segments_no_model_is_known_to_fit(tmp_path):
     assert run.returncode == 0, run.stderr
     assert "1 of 1 cases done" in run.stdout and "Note: 1 of 1 segments are not known" in run.stdout
     assert [row["segment"] for row in rows(tmp_path / "out" / "cases.csv")] == ["label 3"]
+
+
+def test_a_model_named_for_one_label_is_believed_and_for_all_labels_is_not(tmp_path):
+    folder = nnunet_folder(tmp_path)
+    options = ScoringOptions(model="acdc-lv-myocardium-direct", device="cpu")
+    for label, flagged in ((2, [False]), (None, [True, True, True])):
+        reports = score_case(find_cases(folder, label=label)[0], options).result.reports
+        assert ["model_unmatched" in report.flags for report in reports] == flagged
+    for name, flagged in (
+        ("RV", True),
+        ("MLV", False),
+    ):  # the name of something else counts more, an unknown one does not
+        (folder / "dataset.json").write_text(json.dumps({"labels": {name: 2}}), encoding="utf-8")
+        (report,) = score_case(find_cases(folder, label=2)[0], options).result.reports
+        assert ("model_unmatched" in report.flags) == flagged

@@ -74,6 +74,19 @@ def test_without_a_choice_every_label_is_scored_under_its_own_name(tmp_path):
     assert {"label 2", "label 7"} <= names
 
 
+def test_a_model_that_was_named_is_believed_for_one_label_and_not_for_another_name(files, tmp_path):
+    inputs = ("assess", files / "image.nii.gz", files / "labels.nii.gz", "--label", 2)
+    assert "name the model with --model." in " ".join(segquality(*inputs).stdout.split())
+    out = tmp_path / "r.json"
+    named = segquality(*inputs, "--model", "acdc-lv-myocardium-direct", "--json", out)
+    assert named.returncode == 0 and "Note: 'label 2'" not in named.stdout, named.stderr
+    assert "model_unmatched" not in json.loads(out.read_text(encoding="utf-8"))["flags"]
+    assert segquality("demo", "--save", tmp_path, "--quiet").returncode == 0
+    other = segquality("assess", *sorted(tmp_path.glob("*.n*"))[:2], "--model", "acdc-rv-cavity")
+    said = " ".join(other.stdout.split())
+    assert "is not known to be what the model acdc-rv-cavity was trained on: trust the scores only if it is." in said
+
+
 def test_fail_below_ends_with_3_only_where_it_is_undercut(files):
     arguments = ("assess", files / "image.nii.gz", files / "labels.nii.gz", "--label", 2, "--quiet", "--fail-below")
     assert segquality(*arguments, 0.01).returncode == 0
