@@ -81,6 +81,7 @@ class Case:
         Raises:
             InputError: The input cannot be assessed; the message says why.
         """
+        check_positions(image, segmentation, image_name, segmentation_name)
         image = checked_image(image, image_name)
         segmentation = checked_labelmap(segmentation, segmentation_name)
         if label is None:
@@ -177,6 +178,21 @@ def checked_image(image: sitk.Image, name: str) -> sitk.Image:
     if low == high:
         raise InputError(f"The image {name} is constant (every pixel is {low:g}): there is nothing to compare with.")
     return image
+
+
+def check_positions(image: sitk.Image, segmentation: sitk.Image, image_name: str, segmentation_name: str) -> None:
+    """Check that a 2-D file, which has no position across its slice, does not meet a stack: any slice would do.
+
+    Raises:
+        InputError: One is 2-D, the other has several slices.
+    """
+    files = [("image", image, image_name), ("segmentation", segmentation, segmentation_name)]
+    for (role, one, name), (other_role, other, other_name) in (files, files[::-1]):
+        if one.GetDimension() == 2 and other.GetDimension() > 2 and other.GetSize()[2] > 1:
+            raise InputError(
+                f"The {role} {name} is 2-D, without a position across slices, and the {other_role} {other_name} has "
+                f"{other.GetSize()[2]} slices: give both for the same slice, or both for the whole stack."
+            )
 
 
 def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:

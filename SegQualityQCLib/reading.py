@@ -11,7 +11,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from .bundle import snomed_code
-from .case import Case, checked_image, checked_labelmap, labels_of, name_of_label
+from .case import Case, check_positions, checked_image, checked_labelmap, labels_of, name_of_label
 from .dicom_series import check_series
 from .errors import InputError, OutsideImageError
 from .nifti_file import check_nifti_file, is_nifti
@@ -78,8 +78,10 @@ def read_cases(
     if label is not None and segment is not None:
         raise InputError("A label and a segment name were both given: use one of them.")
     image_path, segmentation_path = Path(image_path), Path(segmentation_path)
-    image = checked_image(read_image(image_path), image_path.name)
+    image = read_image(image_path)
     stored = _read_file(segmentation_path, "segmentation")
+    check_positions(image, stored, image_path.name, segmentation_path.name)
+    image = checked_image(image, image_path.name)
     named = _named_segments(segmentation_path)
     layers = [stored]
     if named and stored.GetNumberOfComponentsPerPixel() > 1:

@@ -134,6 +134,21 @@ def test_hundreds_of_values_without_names_are_an_image_until_one_is_chosen(folde
     assert case.segment == "label 2"
 
 
+def test_a_file_of_one_slice_without_a_position_is_not_held_against_a_stack(folder, tmp_path):
+    image, labels = demo_images()[0], demo_reference()
+    sitk.WriteImage(image[:, :, 5], str(tmp_path / "image.nrrd"))
+    sitk.WriteImage(labels[:, :, 5], str(tmp_path / "labels.nrrd"))
+    with pytest.raises(InputError, match=r"image image\.nrrd is 2-D.*labels\.nrrd has 10 slices"):
+        read_cases(tmp_path / "image.nrrd", folder / "labels.nrrd", label=2)
+    with pytest.raises(InputError, match=r"segmentation labels\.nrrd is 2-D"):
+        read_cases(folder / "image.nrrd", tmp_path / "labels.nrrd", label=2)
+    (case,) = read_cases(tmp_path / "image.nrrd", tmp_path / "labels.nrrd", label=2)
+    assert case.n_slices == 1
+    sitk.WriteImage(image[:, :, 5:6], str(tmp_path / "placed.nrrd"))
+    (case,) = read_cases(tmp_path / "placed.nrrd", folder / "labels.nrrd", label=2)
+    assert (sitk.GetArrayFromImage(case.mask)[0] == (sitk.GetArrayFromImage(labels)[5] == 2)).all()
+
+
 def write_dicom_series(folder, uid: str) -> sitk.Image:
     image = demo_images()[0]
     writer = sitk.ImageFileWriter()
