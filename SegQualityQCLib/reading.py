@@ -102,6 +102,9 @@ def read_cases(
     if label is None and not named:
         _check_number(segments, name)
     chosen = _chosen(segments, label, segment, name)
+    if named and len(chosen) == 1 and not _is_drawn(chosen[0], layers):
+        others = _listed([one for one in segments if _is_drawn(one, layers)])
+        raise InputError(f"The segment {chosen[0].name} of {name} is empty: choose one that is drawn ({others}).")
     if len(chosen) > 1:  # an empty one among several does not stop the others
         present = [set(labels_of(layer)) for layer in layers]
         chosen = [one for one in chosen if 0 <= one.layer < len(layers) and one.label in present[one.layer]]
@@ -157,11 +160,33 @@ def _chosen(segments: list[_Segment], label: int | None, segment: str | None, na
     chosen = [one for one in segments if one.label == label or one.name == segment]
     if not chosen:
         wanted = name_of_label(label) if label is not None else f"segment {segment!r}"
-        known = ", ".join(f"{one.name} ({one.label})" if _has_own_name(one) else one.name for one in segments[:12])
-        raise InputError(f"The segmentation {name} has no {wanted}: it has {known}.")
+        raise InputError(f"The segmentation {name} has no {wanted}: it has {_listed(segments)}.")
     if len(chosen) > 1:
-        raise InputError(f"The segmentation {name} has several segments of this label: choose one by its name.")
+        raise InputError(_several(chosen, segments, label, name))
     return chosen
+
+
+def _several(chosen: list[_Segment], segments: list[_Segment], label: int | None, name: str) -> str:
+    """That a choice fits several segments, and the choice that fits one."""
+    names, labels = ([getattr(one, key) for one in segments] for key in ("name", "label"))
+    what = f"called {chosen[0].name!r}" if label is None else f"of the label {label}"
+    if label is None and all(labels.count(one.label) == 1 for one in chosen):
+        return f"In the segmentation {name} several segments are {what}: choose one with --label ({_listed(chosen)})."
+    if label is not None and all(names.count(one.name) == 1 for one in chosen):
+        return f"In the segmentation {name} several segments are {what}: choose one by its name ({_listed(chosen)})."
+    return f"In the segmentation {name} several segments are {what}: give them names of their own."
+
+
+def _listed(segments: list[_Segment]) -> str:
+    """Names with their labels, of the first ones."""
+    return ", ".join(f"{one.name} ({one.label})" if _has_own_name(one) else one.name for one in segments[:12])
+
+
+def _is_drawn(segment: _Segment, layers: list[sitk.Image]) -> bool:
+    """Whether a segment has a pixel; a layer that the file does not have is left to others to tell."""
+    if not 0 <= segment.layer < len(layers):
+        return True
+    return bool((sitk.GetArrayViewFromImage(layers[segment.layer]) == segment.label).any())
 
 
 def _has_own_name(segment: _Segment) -> bool:

@@ -108,8 +108,16 @@ def test_an_empty_segment_among_several_does_not_stop_the_others(folder, tmp_pat
     segments = [*SEGMENTS, {"ID": "c", "Name": "nothing", "LabelValue": 9, "Layer": 0}]
     write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), segments)
     assert len(read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")) == 2
-    with pytest.raises(InputError, match="no pixel"):
+    with pytest.raises(InputError, match=r"segment nothing of .* is empty: .*\(right ventricle \(1\), wall \(2\)\)"):
         read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="nothing")
+
+
+def test_of_two_segments_of_one_name_one_is_chosen_by_its_label(folder, tmp_path):
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), [segment | {"Name": "Same"} for segment in SEGMENTS])
+    with pytest.raises(InputError, match=r"several segments are called 'Same': choose one with --label \(Same \(1\), "):
+        read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="Same")
+    (case,) = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", label=2)
+    assert (sitk.GetArrayFromImage(case.mask) == (sitk.GetArrayFromImage(demo_reference()) == 2)).all()
 
 
 def test_hundreds_of_values_without_names_are_an_image_until_one_is_chosen(folder, tmp_path):
