@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -43,7 +45,7 @@ def read_image(path: str | Path) -> sitk.Image:
         InputError: It is missing or unreadable, or the folder does not hold exactly one series.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder above is forbidden
         return _read_dicom_series(path)
     return _read_file(path, "image")
 
@@ -104,7 +106,8 @@ def read_cases(
     chosen = _chosen(segments, label, segment, name)
     if named and len(chosen) == 1 and not _is_drawn(chosen[0], layers):
         others = _listed([one for one in segments if _is_drawn(one, layers)])
-        raise InputError(f"The segment {chosen[0].name} of {name} is empty: choose one that is drawn ({others}).")
+        drawn_ones = f" ({others})" if others else ""
+        raise InputError(f"The segment {chosen[0].name} of {name} is empty: choose one that is drawn{drawn_ones}.")
     if len(chosen) > 1:  # an empty one among several does not stop the others
         present = [set(labels_of(layer)) for layer in layers]
         chosen = [one for one in chosen if 0 <= one.layer < len(layers) and one.label in present[one.layer]]
@@ -195,9 +198,9 @@ def _has_own_name(segment: _Segment) -> bool:
 
 
 def _read_file(path: Path, role: str) -> sitk.Image:
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112
         raise InputError(f"The {role} {path} is a folder: give a file.")
-    if not path.is_file():
+    if not _is_file(path):
         raise InputError(f"The {role} {path} does not exist: check the path.")
     _check_name(path, role)
     try:
@@ -208,6 +211,8 @@ def _read_file(path: Path, role: str) -> sitk.Image:
                 check_nifti_file(path, role, image)
             else:
                 _check_spacing(path, role)
+    except PermissionError as error:
+        raise InputError(f"The {role} {path} may not be read: ask for the permission.") from error
     except (RuntimeError, OSError, EOFError, zlib.error) as error:
         if "orthonormal" in str(error):
             raise InputError(
@@ -215,6 +220,16 @@ def _read_file(path: Path, role: str) -> sitk.Image:
             ) from error
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
     return image
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file, also where its folder does not let us look: opening it will say so."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def _check_name(path: Path, role: str) -> None:
@@ -237,6 +252,8 @@ def _check_spacing(path: Path, role: str) -> None:
 
 def _read_dicom_series(folder: Path) -> sitk.Image:
     _check_name(folder, "folder")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise InputError(f"The folder {folder} may not be read: ask for the permission.")
     with _quiet_itk():
         series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
         if len(series) != 1:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -362,3 +365,21 @@ def test_a_file_name_that_is_no_text_is_refused(tmp_path):
         pytest.skip("this file system has no such names")
     with pytest.raises(InputError, match="no UTF-8 text"):
         read_image(path)
+
+
+@pytest.mark.parametrize("forbidden", ["image.nii.gz", "labels.nii.gz"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(folder, tmp_path, monkeypatch, forbidden):
+    for name in ("image.nii.gz", "labels.nii.gz"):
+        shutil.copy(folder / name, tmp_path)
+    (tmp_path / forbidden).chmod(0)
+    if os.access(tmp_path / forbidden, os.R_OK):  # an administrator may read everything
+        opened = Path.open
+
+        def refused(path, *arguments, **options):
+            if path.name == forbidden:
+                raise PermissionError(13, "Permission denied")
+            return opened(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(InputError, match=rf"{forbidden} may not be read"):
+        read_cases(tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz", label=2)
