@@ -125,10 +125,17 @@ def pace(progress: Progress) -> str:
         minutes, seconds = divmod(round(progress.seconds_left), 60)
         hours, minutes = divmod(minutes, 60)
         left = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
-        parts = [f"{progress.rate:.1f} cases/s", f"{left} left"]
+        parts = [_rate(progress.rate), f"{left} left"]
     if progress.failed:
         parts.append(f"{progress.failed} failed")
     return ", ".join(parts)
+
+
+def _rate(cases_a_second: float) -> str:
+    if cases_a_second >= 1:
+        return f"{cases_a_second:.1f} cases/s"
+    seconds = 1 / cases_a_second
+    return f"{seconds:.1f} s/case" if seconds < 10 else f"{seconds:.0f} s/case"
 
 
 def _line_now_and_then() -> Callable[[Progress], None]:

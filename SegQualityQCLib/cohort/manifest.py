@@ -97,6 +97,8 @@ def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
         raise InputError(f"The manifest {path.name} is empty: its first line must name {', '.join(REQUIRED)}.")
     _, header = lines[0]
     columns = [name.strip() for name in header]
+    if not set(REQUIRED) <= set(columns):  # as spreadsheets like to begin: Case, Image, Segmentation
+        columns = [name.lower() if name.lower() in (*REQUIRED, *OPTIONAL) else name for name in columns]
     _check_columns(columns, path)
     base = path.absolute().parent
     cases: list[CohortCase] = []

@@ -63,6 +63,13 @@ def test_a_manifest_that_is_missing_or_no_text_is_said(tmp_path):
         find_cases(tmp_path / "x.csv")
 
 
+def test_the_header_may_begin_with_capitals(tmp_path):
+    (case,) = find_cases(manifest(tmp_path, "Case;IMAGE;Segmentation;Label;Site\nA;a;b;2;Oslo\n"))
+    assert (case.name, case.label, case.extra) == ("A", 2, {"Site": "Oslo"})
+    (case,) = find_cases(manifest(tmp_path, "case,image,segmentation,Model\nA,a,b,Aera\n"))
+    assert (case.model, case.extra) == (None, {"Model": "Aera"}), "a column of one's own, such as the scanner's model"
+
+
 def touched(folder, *names: str):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

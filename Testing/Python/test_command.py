@@ -17,6 +17,8 @@ import SimpleITK as sitk
 from command_line import segquality
 
 from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.cli.cohort import pace
+from SegQualityQCLib.cohort.running import Progress
 from SegQualityQCLib.demo import demo_images
 
 
@@ -158,8 +160,21 @@ def test_models_are_listed_and_verified(tmp_path):
     assert verified.returncode == 0 and "acdc-lv-myocardium: ok" in verified.stdout
     model = shutil.copytree(find_bundle("acdc-lv-myocardium"), tmp_path / "model")
     (model / "models" / "reg_net.pt").unlink()
+    above = segquality("models", "verify", tmp_path)
+    assert (
+        above.returncode == 2
+        and f"holds no model (configs/metadata.json): give that of one model; below it are: {model}" in (above.stderr)
+    )
+    mistyped = segquality("models", "verify", tmp_path / "modle")
+    assert mistyped.returncode == 2 and "modle does not exist" in mistyped.stderr
     refused = segquality("models", "verify", model)
     assert refused.returncode == 2 and "reg_net.pt" in refused.stderr
+
+
+def test_a_slow_cohort_tells_seconds_a_case():
+    assert pace(Progress(1, 20, 0, 0.04, 475.0)) == "25 s/case, 7 min 55 s left"
+    assert pace(Progress(1, 20, 1, 0.5, 38.0)) == "2.0 s/case, 0 min 38 s left, 1 failed"
+    assert pace(Progress(9, 20, 0, 4.0, 2.75)) == "4.0 cases/s, 0 min 03 s left"
 
 
 def test_models_are_listed_without_a_cut_word_in_80_columns():

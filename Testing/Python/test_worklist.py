@@ -466,6 +466,7 @@ def test_the_commands_print_progress_decisions_and_statistics(tmp_path, report):
     segquality("worklist", "export", out / "worklist.sqlite", "--csv", tmp_path / "d.csv")
     assert (tmp_path / "d.csv").read_text(encoding="utf-8") == export.stdout
     review = segquality("review", out)
+    assert "5 reviewed cases with a score" in review.stdout
     assert "agrees with 60% of the decisions" in review.stdout and "(opened for nothing): 1 of 2" in review.stdout
     refused = segquality("worklist", "status", tmp_path)
     assert refused.returncode == 2 and len(refused.stderr.strip().splitlines()) == 1
