@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,7 @@ AXIS_NAMES = ("i", "j", "k")
 
 _GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
 _OTHER_SPACING = 0.02  # what headers round, they round less
+_OVERSHOOT = 0.25  # of a probability map that was resampled smoothly
 _MAX_ASPECT = 1e6
 _TINIEST_COSINE = 1e-12  # ITK's inverse of a direction matrix underflows to NaN on far smaller ones
 
@@ -35,6 +37,7 @@ class Case:
         segmentation_name: What the report calls the segmentation.
         terminology_code: SNOMED-CT code of the structure, where the segmentation says it.
         flags: What the user should know of the input, for example ``cropped_to_image``.
+        structure: What the segment is, where something other than its name says so, as nnU-Net's ``dataset.json`` does.
     """
 
     image: sitk.Image
@@ -45,6 +48,7 @@ class Case:
     segmentation_name: str = "segmentation"
     terminology_code: str | None = None
     flags: tuple[str, ...] = field(default=())
+    structure: str | None = None
 
     @classmethod
     def from_images(
@@ -58,6 +62,7 @@ class Case:
         image_name: str = "image",
         segmentation_name: str = "segmentation",
         terminology_code: str | None = None,
+        structure: str | None = None,
     ) -> Case:
         """Check an image and a labelmap and make a case of one label.
 
@@ -71,10 +76,12 @@ class Case:
             image_name: Name of the image in messages and in the report.
             segmentation_name: Name of the segmentation in messages and in the report.
             terminology_code: SNOMED-CT code of the structure, where it is known.
+            structure: What the segment is, where its name does not say so.
 
         Raises:
             InputError: The input cannot be assessed; the message says why.
         """
+        check_positions(image, segmentation, image_name, segmentation_name)
         image = checked_image(image, image_name)
         segmentation = checked_labelmap(segmentation, segmentation_name)
         if label is None:
@@ -98,6 +105,7 @@ class Case:
             segmentation_name=segmentation_name,
             terminology_code=terminology_code,
             flags=flags,
+            structure=structure,
         )
 
     def with_mask(self, segmentation: sitk.Image) -> Case:
@@ -112,6 +120,11 @@ class Case:
         else:
             mask = _brought_onto(self.image, mask)
         return replace(self, mask=mask)
+
+    @property
+    def structure_name(self) -> str:
+        """What the segment is as far as words say: models are found by it."""
+        return self.structure or self.segment
 
     @property
     def n_slices(self) -> int:
@@ -167,6 +180,21 @@ def checked_image(image: sitk.Image, name: str) -> sitk.Image:
     return image
 
 
+def check_positions(image: sitk.Image, segmentation: sitk.Image, image_name: str, segmentation_name: str) -> None:
+    """Check that a 2-D file, which has no position across its slice, does not meet a stack: any slice would do.
+
+    Raises:
+        InputError: One is 2-D, the other has several slices.
+    """
+    files = [("image", image, image_name), ("segmentation", segmentation, segmentation_name)]
+    for (role, one, name), (other_role, other, other_name) in (files, files[::-1]):
+        if one.GetDimension() == 2 and other.GetDimension() > 2 and other.GetSize()[2] > 1:
+            raise InputError(
+                f"The {role} {name} is 2-D, without a position across slices, and the {other_role} {other_name} has "
+                f"{other.GetSize()[2]} slices: give both for the same slice, or both for the whole stack."
+            )
+
+
 def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
     """The labelmap in 3-D with an integer pixel type, or an :class:`InputError`."""
     segmentation = _checked_geometry(segmentation, name, "segmentation")
@@ -176,12 +204,17 @@ def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
             if not np.isfinite(plane).all():
                 raise InputError(f"The segmentation {name} holds NaN or infinite values: export it as a labelmap.")
             if (plane != np.rint(plane)).any():
-                if view.min() >= 0 and view.max() <= 1:
+                low, high = float(view.min()), float(view.max())
+                if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
                     raise InputError(
-                        f"The segmentation {name} looks like a probability map (values between 0 and 1): "
+                        f"The segmentation {name} looks like a probability map (values between {low:g} and {high:g}): "
                         "threshold it to a labelmap first."
                     )
-                raise InputError(f"The segmentation {name} holds values that are not integers: it is not a labelmap.")
+                raise InputError(
+                    f"The segmentation {name} holds values that are not integers (between {low:g} and {high:g}): it is "
+                    "not a labelmap. Were image and segmentation swapped? If it was resampled, do it again by nearest "
+                    "neighbour."
+                )
         if view.min() < -(2**31) or view.max() >= 2**31:
             raise InputError(f"The segmentation {name} holds values too large for labels: it is not a labelmap.")
         segmentation = sitk.Cast(segmentation, sitk.sitkInt32)
@@ -201,6 +234,11 @@ def labels_of(segmentation: sitk.Image) -> list[int]:
 def name_of_label(label: int) -> str:
     """What a segment is called that has no name: stored scores find their segments by it."""
     return f"label {label}"
+
+
+def is_name_of_label(name: str) -> bool:
+    """Whether a name says no more than a label's value."""
+    return re.fullmatch(r"label -?\d+", name) is not None
 
 
 def only_label(segmentation: sitk.Image, name: str) -> int:

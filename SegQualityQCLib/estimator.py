@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .bundle import ModelBundle, bundle_for_segment, bundle_with_checksum, default_bundle, find_bundle
-from .case import Case
+from .case import Case, is_name_of_label
 from .errors import InputError
 from .report import ModelIdentity, QualityReport
 
@@ -147,8 +147,23 @@ class EstimatorChoice:
             self._loaded[key] = load_estimator(chosen, self.device)
         return self._loaded[key]
 
+    def as_told(self, case: Case, *, alone: bool) -> Case:
+        """The case with what the user said of it by naming a model: the one segment meant, if nothing else says what it
+        is, is what that model was trained on.
+
+        Args:
+            case: The case.
+            alone: Whether it is the only segment, by choice or since the file has no other.
+        """
+        named = case.terminology_code or not is_name_of_label(case.segment)
+        if self.model is None or named or not alone:
+            return case
+        if case.structure and self._bundle_for(case).target.matches(None, case.structure):
+            return case  # a word that no model goes by says nothing against it
+        return replace(case, structure=self.for_case(case).bundle.target.name)
+
     def _bundle_for(self, case: Case) -> ModelBundle:
-        wanted = (case.segment, case.terminology_code)
+        wanted = (case.structure_name, case.terminology_code)
         if wanted not in self._bundles:
             self._bundles[wanted], _ = bundle_for_segment(*wanted)
         return self._bundles[wanted]

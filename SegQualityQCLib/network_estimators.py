@@ -103,7 +103,9 @@ class DirectEstimator(Estimator):
         scorer = _SliceScorer(self, case, extents, window, windowed)
         fresh = {score.index: score for score in scorer.score(changed.tolist())}
         scores = [fresh.get(score.index) or scorer.with_status_of_empty(score) for score in report.slices]
-        return self._report(case, scores, window, windowed)
+        # What was known of the segment when the case was assessed, the scene's segment may not say.
+        known = "model_unmatched" not in report.flags
+        return self._report(case, scores, window, windowed, known=known)
 
     @torch.inference_mode()
     def predict(self, image: NDArray[np.float32], mask: NDArray[np.uint8]) -> Prediction:
@@ -190,10 +192,13 @@ class DirectEstimator(Estimator):
         network.eval().requires_grad_(False).to(self.device)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # known to torch, not its stubs
 
-    def _report(self, case: Case, scores: list[SliceScore], window: Window, windowed: WindowedCase) -> QualityReport:
+    def _report(
+        self, case: Case, scores: list[SliceScore], window: Window, windowed: WindowedCase, *, known: bool = False
+    ) -> QualityReport:
+        known = known or self.bundle.target.matches(case.terminology_code, case.structure_name)
         statuses = {score.status for score in scores}
         flags = list(case.flags)
-        flags += [] if self.bundle.target.matches(case.terminology_code, case.segment) else ["model_unmatched"]
+        flags += [] if known else ["model_unmatched"]
         flags += ["gaps"] if Status.GAP in statuses else []
         flags += ["partly_scored"] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
         flags += ["gpu_memory"] if self.short_of_memory else []

@@ -51,7 +51,8 @@ class WorklistCase:
         segmentation: The original segmentation.
         label: Label value of the segment, where the manifest chose one.
         segment: Name of the segment, where the manifest chose one.
-        dice: Predicted volume Dice of its worst segment, with ``low`` and ``high``; ``None`` where there is none.
+        dice: Predicted volume Dice of its worst segment, with ``low`` and ``high``; ``None`` where there is none. A
+            segment that no model is known to fit counts only where there is no other.
         scored_segment: That segment.
         worst_slice: Where to look first.
         reason: Why it cannot be scored.
@@ -283,7 +284,9 @@ class Worklist:
             return (*known, *asked, 2, None, None, None, None, None, None)
         if not result.reports:
             return (*known, *asked, 0, None, None, None, None, None, result.error)
-        report = min(result.reports, key=urgency)
+        # A score of a model that was made for something else must not decide where the case stands.
+        matched = [report for report in result.reports if "model_unmatched" not in report.flags]
+        report = min(matched or result.reports, key=urgency)
         volume = report.volume
         scores = (volume.dice, volume.low, volume.high, report.case.segment, report.order[0], None)
         return (*known, *asked, int(urgency(report)[0]), *scores)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from ..case import Case
+from ..case import Case, is_name_of_label
 from ..errors import InputError
 from ..estimator import DEVICES, EstimatorChoice
 from ..reading import read_cases
@@ -73,7 +73,7 @@ def assess_command(
         if csv_file is not None:
             write_text_atomically(csv_file, reports_to_csv(reports))
     if not quiet:
-        print_reports(reports, threshold)
+        print_reports(reports, threshold, model_named=model is not None)
     if fail_below is not None and any(_undercuts(report, fail_below) for report in reports):
         raise typer.Exit(UNDERCUT)
 
@@ -103,6 +103,7 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
         bar = progress.add_task("Assessing", total=sum(case.n_slices for case in cases))
         done = 0
         for case in cases:
+            case = estimators.as_told(case, alone=len(cases) == 1)
             estimator = estimators.for_case(case)
             for step in estimator.iter_assess(case):
                 progress.update(bar, completed=done + step.done)
@@ -112,19 +113,25 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
     return reports
 
 
-def print_reports(reports: list[QualityReport], threshold: float) -> None:
-    """Print the tables, and say where a model was not made for the segment."""
+def print_reports(reports: list[QualityReport], threshold: float, *, model_named: bool = False) -> None:
+    """Print the tables, and say where a model is not known to be made for the segment."""
     console = Console()
     for report in reports:
         print_report(console, report, threshold)
         if "model_unmatched" in report.flags:
-            console.print(
-                f"Note: {report.case.segment!r} is not known to be what the model {report.model.name} was trained on: "
-                "trust the scores only if it is; name the model with --model.",
-                style="yellow",
-                markup=False,
-                highlight=False,
-            )
+            console.print(_unmatched(report, model_named), style="yellow", markup=False, highlight=False)
         for flag, note in _NOTES.items():
             if flag in report.flags:
                 console.print(f"Note: {note}", style="yellow", markup=False, highlight=False)
+
+
+def _unmatched(report: QualityReport, model_named: bool) -> str:
+    note = (
+        f"Note: {report.case.segment!r} is not known to be what the model {report.model.name} was trained on: "
+        "trust the scores only if it is"
+    )
+    if not model_named:
+        return f"{note}; name the model with --model."
+    if is_name_of_label(report.case.segment):
+        return f"{note}; choose the segment that you mean with --label."
+    return f"{note}."

@@ -17,9 +17,10 @@ from rich.progress import Progress as ProgressBar
 from ..cohort.manifest import find_cases
 from ..errors import InputError
 from .assess import Device, Model, Quiet, Threshold
-from .failing import one_sentence_on_bad_input
+from .failing import BAD_INPUT, one_sentence_on_bad_input
 
 if TYPE_CHECKING:
+    from ..cohort.results import Judged
     from ..cohort.running import Progress
 
 INTERRUPTED = 130
@@ -34,6 +35,10 @@ def cohort_command(
         typer.Option(help="In a folder: pattern of the images, such as 'scans/{case}.nii.gz', or an nnU-Net folder."),
     ] = None,
     segmentations: Annotated[Optional[str], typer.Option(help="The same for the segmentations.")] = None,  # noqa: UP045
+    label: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="In a folder: label value of the segment to score; by default all."),
+    ] = None,
     model: Model = None,
     workers: Annotated[
         Optional[int],  # noqa: UP045
@@ -50,7 +55,7 @@ def cohort_command(
 ) -> None:
     """Score many cases over processes or a cluster; write tables and a page, worst case first."""
     with one_sentence_on_bad_input():
-        cases = find_cases(manifest, images, segmentations)  # before Dask is imported, which takes a second
+        cases = find_cases(manifest, images, segmentations, label)  # before Dask is imported, which takes a second
         try:
             from ..cohort.running import run_cohort
         except ImportError as error:
@@ -78,6 +83,19 @@ def cohort_command(
     if not quiet:
         failed = f", {end.failed} cannot be scored: see errors.csv" if end.failed else ""
         typer.echo(f"{end.done} of {end.total} cases done{failed}. Open {out / 'index.html'}")
+        if end.judged.unmatched:
+            Console().print(_note(end.judged), style="yellow", markup=False, highlight=False)
+    if end.failed == end.total:
+        raise typer.Exit(BAD_INPUT)
+
+
+def _note(judged: Judged) -> str:
+    """What ``assess`` says of each segment that its model is not known to fit, for all of them."""
+    return (
+        f"Note: {judged.unmatched} of {judged.segments} segments are not known to be what their model was trained on: "
+        "trust their scores, and their places in the order, only if they are. The column flags of cases.csv says "
+        "model_unmatched; name label and model for each structure (docs/cohort.md)."
+    )
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -107,10 +125,17 @@ def pace(progress: Progress) -> str:
         minutes, seconds = divmod(round(progress.seconds_left), 60)
         hours, minutes = divmod(minutes, 60)
         left = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
-        parts = [f"{progress.rate:.1f} cases/s", f"{left} left"]
+        parts = [_rate(progress.rate), f"{left} left"]
     if progress.failed:
         parts.append(f"{progress.failed} failed")
     return ", ".join(parts)
+
+
+def _rate(cases_a_second: float) -> str:
+    if cases_a_second >= 1:
+        return f"{cases_a_second:.1f} cases/s"
+    seconds = 1 / cases_a_second
+    return f"{seconds:.1f} s/case" if seconds < 10 else f"{seconds:.0f} s/case"
 
 
 def _line_now_and_then() -> Callable[[Progress], None]:

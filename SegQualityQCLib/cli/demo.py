@@ -32,7 +32,7 @@ def demo_command(
             save_demo(save)
         reports = assess_cases([demo_case()], model, device, quiet=quiet)
     if not quiet:
-        print_reports(reports, threshold)
+        print_reports(reports, threshold, model_named=model is not None)
         if save is not None:
             typer.echo(f"Written: {save / IMAGE_FILE} and {save / SEGMENTATION_FILE}")
 

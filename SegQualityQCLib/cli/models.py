@@ -59,6 +59,9 @@ def verify_models(
     """Check the metadata, the checksums and the weights of models."""
     from ..estimator import load_estimator
 
+    with one_sentence_on_bad_input():
+        if folder is not None:
+            _check_holds_bundle(folder)
     failed = False
     for path in available_bundles() if folder is None else [folder]:
         try:
@@ -69,3 +72,12 @@ def verify_models(
             typer.echo(printable(f"{path.name}: {error}"), err=True)
     if failed:
         raise typer.Exit(BAD_INPUT)
+
+
+def _check_holds_bundle(folder: Path) -> None:
+    if (folder / "configs").exists() or (folder / "models").exists():
+        return  # a bundle, if a damaged one
+    below = [path.parent.parent for path in sorted(folder.glob("*/configs/metadata.json"))]
+    listed = f"; below it are: {', '.join(map(str, below[:8]))}" if below else ""
+    what = "holds no model (configs/metadata.json)" if folder.is_dir() else "does not exist"
+    raise BundleError(f"The folder {folder} {what}: give that of one model{listed}.")

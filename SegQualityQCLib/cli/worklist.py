@@ -80,8 +80,8 @@ def review_lines(statistics: ReviewStatistics) -> list[str]:
     accepted, corrected = s.accepted_above + s.accepted_below, s.corrected_above + s.corrected_below
     compared = accepted + corrected
     lines = [
-        f"{compared} reviewed cases with a score; {s.flagged} flagged, {s.without_score} decided without a score, "
-        f"{s.left} left"
+        f"{compared} reviewed case{'' if compared == 1 else 's'} with a score; {s.flagged} flagged, "
+        f"{s.without_score} decided without a score, {s.left} left"
     ]
     if s.agreement is None:
         return [*lines, "Nothing can be said before cases are accepted or corrected."]

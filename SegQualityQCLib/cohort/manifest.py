@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import glob
 import io
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class CohortCase:
         segment: Name of the segment, where one was chosen.
         model: Name or folder of the model, where one was chosen.
         extra: Further columns of the manifest, carried through to the results.
+        structures: What the label values (as texts) are, where nnU-Net's ``dataset.json`` says so.
     """
 
     name: str
@@ -46,9 +48,12 @@ class CohortCase:
     segment: str | None = None
     model: str | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    structures: dict[str, str] = field(default_factory=dict)
 
 
-def find_cases(path: str | Path, images: str | None = None, segmentations: str | None = None) -> tuple[CohortCase, ...]:
+def find_cases(
+    path: str | Path, images: str | None = None, segmentations: str | None = None, label: int | None = None
+) -> tuple[CohortCase, ...]:
     """The cases of a manifest: of a CSV file, or of a folder.
 
     Args:
@@ -56,15 +61,18 @@ def find_cases(path: str | Path, images: str | None = None, segmentations: str |
         images: For a folder: where the images are, relative to it. A pattern such as ``scans/{case}/t1.nii.gz``, or a
             folder in nnU-Net's naming.
         segmentations: The same for the segmentations.
+        label: For a folder: the label value to score; by default all.
 
     Raises:
         InputError: Nothing is found, or the manifest says something impossible.
     """
     path = Path(path)
     if path.is_dir():
-        return cases_in_folder(path, images, segmentations)
+        return cases_in_folder(path, images, segmentations, label)
     if images is not None or segmentations is not None:
         raise InputError(f"Patterns of file names need a folder, and {path} is none: leave them out.")
+    if label is not None:
+        raise InputError(f"One label for all needs a folder, and {path} is none: give it the column label instead.")
     return read_manifest(path)
 
 
@@ -89,6 +97,8 @@ def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
         raise InputError(f"The manifest {path.name} is empty: its first line must name {', '.join(REQUIRED)}.")
     _, header = lines[0]
     columns = [name.strip() for name in header]
+    if not set(REQUIRED) <= set(columns):  # as spreadsheets like to begin: Case, Image, Segmentation
+        columns = [name.lower() if name.lower() in (*REQUIRED, *OPTIONAL) else name for name in columns]
     _check_columns(columns, path)
     base = path.absolute().parent
     cases: list[CohortCase] = []
@@ -114,20 +124,24 @@ def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
 
 
 def cases_in_folder(
-    folder: str | Path, images: str | None = None, segmentations: str | None = None
+    folder: str | Path, images: str | None = None, segmentations: str | None = None, label: int | None = None
 ) -> tuple[CohortCase, ...]:
     """The cases of a folder, by name; one whose image or segmentation is missing is among them.
 
+    What the labels are is read from nnU-Net's ``dataset.json``, beside the segmentations or in the folder.
+
     Args:
         folder: The folder.
-        images: Pattern or nnU-Net folder of the images; by default ``imagesTs``, else ``imagesTr``.
-        segmentations: Pattern or nnU-Net folder of the segmentations; by default ``labelsTs`` or ``labelsTr`` likewise.
+        images: Pattern or nnU-Net folder of the images; by default ``imagesTs`` or ``imagesTr``.
+        segmentations: The same for the segmentations; by default ``labelsTs`` or ``labelsTr``. Where both are left to
+            the default, it is the test set if both folders of it are there, else the training set.
+        label: The label value to score; by default all.
 
     Raises:
         InputError: A pattern is wrong, or nothing is found.
     """
     folder = Path(folder).absolute()
-    images, segmentations = images or _default(folder, "images"), segmentations or _default(folder, "labels")
+    images, segmentations = _with_nnunet_folders(folder, images, segmentations)
     image_pattern = _pattern(folder, images, _FIRST_CHANNEL)
     segmentation_pattern = _pattern(folder, segmentations, "")
     names = sorted({*_matching(folder, image_pattern), *_matching(folder, segmentation_pattern)})
@@ -136,12 +150,38 @@ def cases_in_folder(
     strange = next((name for name in names if not name.isprintable()), None)
     if strange is not None:
         raise InputError(f"The name of the case {strange!a} in {folder} cannot be printed: rename its files.")
+    structures = _structures((folder / segmentation_pattern.replace(PLACE, "case")).parent, folder)
     return tuple(
         CohortCase(
-            name, folder / image_pattern.replace(PLACE, name), folder / segmentation_pattern.replace(PLACE, name)
+            name,
+            folder / image_pattern.replace(PLACE, name),
+            folder / segmentation_pattern.replace(PLACE, name),
+            label,
+            structures=structures,
         )
         for name in names
     )
+
+
+def _structures(*folders: Path) -> dict[str, str]:
+    """What the labels are after the first ``dataset.json`` there is; nothing where that is not nnU-Net's.
+
+    nnU-Net writes one beside its predictions, too. Up to its first version the value came before the name.
+    """
+    path = next((folder / "dataset.json" for folder in folders if (folder / "dataset.json").is_file()), None)
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"The file {path}, which names the labels, cannot be read: {str(error)[:120]}.") from error
+    labels = content.get("labels") if isinstance(content, dict) else None
+    found = {}
+    for key, value in labels.items() if isinstance(labels, dict) else ():
+        label, name = (key, value) if key.isdecimal() else (value, key)  # of several labels, a region, there is no one
+        if type(label) in (int, str) and str(label).isdecimal() and isinstance(name, str) and name.isprintable():
+            found[str(int(label))] = name
+    return found
 
 
 def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:
@@ -195,14 +235,17 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
     )
 
 
-def _default(folder: Path, kind: str) -> str:
-    """nnU-Net's folder of images or labels: that of the test set, else that of the training set."""
-    for part in _NNUNET_SETS:
-        if (folder / f"images{part}").is_dir() and (folder / f"{kind}{part}").is_dir():
-            return f"{kind}{part}"
+def _with_nnunet_folders(folder: Path, images: str | None, segmentations: str | None) -> tuple[str, str]:
+    """What was not given: nnU-Net's folders, both of one set, the test set first; beside what is given, of its set."""
+    given = Path(images or segmentations or "").name
+    for part in [part for part in _NNUNET_SETS if given.endswith(part)] or _NNUNET_SETS:
+        pair = (images or f"images{part}", segmentations or f"labels{part}")
+        asked = (images, segmentations)
+        if all(one is not None or (folder / name).is_dir() for one, name in zip(asked, pair, strict=True)):
+            return pair
     raise InputError(
-        f"The folder {folder} is not in nnU-Net's layout (imagesTs and labelsTs): say where its files are with "
-        f"--images and --segmentations, for example 'images/{PLACE}.nii.gz'."
+        f"The folder {folder} is not in nnU-Net's layout (imagesTs and labelsTs, or imagesTr and labelsTr): say where "
+        f"its files are with --images and --segmentations, for example 'images/{PLACE}.nii.gz'."
     )
 
 

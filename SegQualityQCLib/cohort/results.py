@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..errors import InputError, ReportError
@@ -102,6 +102,13 @@ class CaseResult:
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError, ReportError):
             return None
+
+
+class Judged(NamedTuple):
+    """How many segments were scored, and how many of them are not known to be what their model was trained on."""
+
+    segments: int
+    unmatched: int
 
 
 class CohortFolder:
@@ -189,13 +196,17 @@ class CohortFolder:
             if result is not None:
                 yield case, result
 
-    def write_tables(self, threshold: float) -> None:
+    def write_tables(self, threshold: float) -> Judged:
         """Write ``slices.csv``, ``cases.csv`` (worst first) and ``errors.csv`` anew.
+
+        Returns:
+            How many segments they hold, and how many of these no model is known to fit.
 
         Raises:
             ReportError: They cannot be written.
         """
         rows, errors = [], []
+        unmatched = 0
         slices = io.StringIO()  # as text, which takes less memory than rows do
         slices_writer = _csv_writer(slices, SLICE_COLUMNS)
         cases = self.cases()
@@ -213,6 +224,7 @@ class CohortFolder:
                 row = case_row(case.name, report, result.seconds, threshold)
                 carried = [spreadsheet_safe(case.extra.get(name, "")) for name in extra]
                 rows.append((urgency(report), [*row, *carried]))
+                unmatched += "model_unmatched" in report.flags
         rows.sort(key=lambda pair: pair[0])
         header = [*CASE_COLUMNS, *(spreadsheet_safe(_own(name)) for name in extra)]
         tables = {
@@ -223,20 +235,27 @@ class CohortFolder:
         with ExitStack() as each:  # is written, also if another one cannot be: a spreadsheet may have it open
             for name, text in tables.items():
                 each.callback(write_text_atomically, self.path / name, text)
+        return Judged(len(rows), unmatched)
 
     def _picture_path(self, case: str) -> Path:
         return self.path / "pictures" / f"{_file_name(case)}.json"
 
     def _described(self, case: CohortCase) -> dict[str, Any]:
         paths = {"image": portable(case.image, self.path), "segmentation": portable(case.segmentation, self.path)}
-        return asdict(case) | paths
+        described = asdict(case) | paths
+        if not case.structures:
+            del described["structures"]
+        return described
 
     def _case(self, entry: dict[str, Any]) -> CohortCase:
         case = CohortCase(**entry)
         texts = [case.name, entry["image"], entry["segmentation"], case.segment or "", case.model or ""]
-        texts += [*case.extra, *case.extra.values()] if isinstance(case.extra, dict) else [None]
+        for table in (case.extra, case.structures):
+            texts += [*table, *table.values()] if isinstance(table, dict) else [None]
         if not all(isinstance(text, str) and "\0" not in text for text in texts):
             raise TypeError("a case is not described in texts")
+        if not all(label.isdecimal() for label in case.structures):
+            raise TypeError(f"the labels of the case {case.name[:40]!r} are no whole numbers")
         if not case.name or not (case.label is None or type(case.label) is int):
             raise TypeError(f"the case {case.name[:40]!r} has no name or no whole label")
         image, segmentation = (absolute(entry[key], self.path) for key in ("image", "segmentation"))
@@ -265,7 +284,7 @@ def case_row(case: str, report: QualityReport, seconds: float, threshold: float)
 
 def request_of(case: CohortCase, model: str | None) -> dict[str, Any]:
     """What is asked of a case: a result made for the same request need not be made again."""
-    return {
+    asked = {
         "image": _stamp(case.image),
         "segmentation": _stamp(case.segmentation),
         "label": case.label,
@@ -273,6 +292,7 @@ def request_of(case: CohortCase, model: str | None) -> dict[str, Any]:
         "model": case.model or model,
         "library": __version__,
     }
+    return asked | {"structures": case.structures} if case.structures else asked
 
 
 def _stamp(path: Path) -> list[int] | None:

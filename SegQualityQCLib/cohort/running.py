@@ -22,7 +22,7 @@ from ..errors import BundleError, InputError, ReportError
 from ..estimator import check_device
 from .manifest import CohortCase
 from .page import write_page
-from .results import CaseResult, CohortFolder, request_of
+from .results import CaseResult, CohortFolder, Judged, request_of
 from .scoring import Scored, ScoringOptions, score_case
 
 # So many cases are under way for each thread of the workers: none is idle, and the memory is the same for any cohort.
@@ -30,6 +30,7 @@ _AHEAD = 2
 _THREADS = 2  # of a worker: one reads while the networks run for the other
 _TABLES_EVERY_S = 60.0
 _KILLS_ALLOWED = 3
+_NONE_YET = Judged(0, 0)
 _THREADS_ASKED_EVERY_S = 1.0
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": _KILLS_ALLOWED,
@@ -52,6 +53,7 @@ class Progress:
         failed: Cases among those done that cannot be scored.
         rate: Cases a second of this run; 0 before the first.
         seconds_left: Estimated; ``None`` before the first case.
+        judged: Segments in all tables; known at the end.
     """
 
     done: int
@@ -59,6 +61,7 @@ class Progress:
     failed: int
     rate: float
     seconds_left: float | None
+    judged: Judged = _NONE_YET
 
 
 def run_cohort(
@@ -115,8 +118,8 @@ def run_cohort(
     finally:
         with ExitStack() as last:
             last.callback(write_page, store, threshold)  # also if a table cannot be written
-            store.write_tables(threshold)
-    return progress
+            judged = store.write_tables(threshold)
+    return replace(progress, judged=judged)
 
 
 @contextmanager

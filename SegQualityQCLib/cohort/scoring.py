@@ -66,10 +66,14 @@ def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     reports, pictures = [], []
-    for one in read_cases(case.image, case.segmentation, label=case.label, segment=case.segment):
+    structures = {int(label): name for label, name in case.structures.items()}
+    read = read_cases(case.image, case.segmentation, label=case.label, segment=case.segment, structures=structures)
+    for one in read:
         with _networks:
             torch.set_num_threads(options.threads)  # it holds for the calling thread
-            report = _estimators(case.model or options.model, options.device).for_case(one).assess(one)
+            estimators = _estimators(case.model or options.model, options.device)
+            one = estimators.as_told(one, alone=len(read) == 1)
+            report = estimators.for_case(one).assess(one)
         reports.append(report)
         pictures.append(case_pictures(one, report))
     return reports, pictures

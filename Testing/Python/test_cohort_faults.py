@@ -214,6 +214,16 @@ def test_bad_input_of_the_command_gets_one_sentence_and_exit_2(tmp_path):
         assert not (tmp_path / "o").exists()
 
 
+def test_a_cohort_of_which_no_case_can_be_scored_writes_its_tables_and_ends_with_2(files, tmp_path):
+    (tmp_path / "m.csv").write_text(
+        f"case,image,segmentation\na,no.nii.gz,{files / 'labels.nii.gz'}\n", encoding="utf-8"
+    )
+    out = tmp_path / "out"
+    run = subprocess.run(command(tmp_path / "m.csv", "--out", out), capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 2 and "1 cannot be scored: see errors.csv" in run.stdout, run.stderr
+    assert [row["case"] for row in rows(out / "errors.csv")] == ["a"] and (out / "index.html").is_file()
+
+
 def test_a_table_that_cannot_be_replaced_costs_neither_the_others_nor_the_page(files, cluster, tmp_path):
     out = tmp_path / "out"
     (out / "cases.csv").mkdir(parents=True)  # as good as one that a spreadsheet has open on Windows

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from SegQualityQCLib.cohort.manifest import find_cases
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.errors import InputError
 
 
@@ -60,6 +63,13 @@ def test_a_manifest_that_is_missing_or_no_text_is_said(tmp_path):
         find_cases(tmp_path / "x.csv")
 
 
+def test_the_header_may_begin_with_capitals(tmp_path):
+    (case,) = find_cases(manifest(tmp_path, "Case;IMAGE;Segmentation;Label;Site\nA;a;b;2;Oslo\n"))
+    assert (case.name, case.label, case.extra) == ("A", 2, {"Site": "Oslo"})
+    (case,) = find_cases(manifest(tmp_path, "case,image,segmentation,Model\nA,a,b,Aera\n"))
+    assert (case.model, case.extra) == (None, {"Model": "Aera"}), "a column of one's own, such as the scanner's model"
+
+
 def touched(folder, *names: str):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +85,43 @@ def test_the_layout_of_nnunet_is_understood(tmp_path):
     assert find_cases(tmp_path)[1].image == tmp_path / "imagesTs/p2_0000.nii.gz"
     cases = find_cases(tmp_path, segmentations="predictions")
     assert cases[0].segmentation == tmp_path / "predictions/p1.nii.gz"
+
+
+def test_images_and_labels_of_nnunet_are_of_one_set(tmp_path):
+    touched(tmp_path, "imagesTr/p1_0000.nii.gz", "labelsTr/p1.nii.gz", "imagesTs/p9_0000.nii.gz", "auto/p9.nii.gz")
+    (case,) = find_cases(tmp_path)
+    assert (case.image, case.segmentation) == (tmp_path / "imagesTr/p1_0000.nii.gz", tmp_path / "labelsTr/p1.nii.gz")
+    assert find_cases(tmp_path, segmentations="labelsTr") == (case,) == find_cases(tmp_path, images="imagesTr")
+    assert [case.name for case in find_cases(tmp_path, segmentations="auto")] == ["p9"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"background": 0, "RV": 1, "MYO": 2, "whole heart": [1, 2, 3], "LVC": 3},
+        {"0": "background", "1": "RV", "2": "MYO", "3": "LVC"},
+    ],
+)
+def test_the_dataset_of_nnunet_says_what_the_labels_are(tmp_path, labels):
+    touched(tmp_path, "imagesTr/p_0000.nii.gz", "labelsTr/p.nii.gz", "predictions/p.nii.gz")
+    assert find_cases(tmp_path)[0].structures == {}
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": labels}), encoding="utf-8")
+    known = {"0": "background", "1": "RV", "2": "MYO", "3": "LVC"}
+    (case,) = find_cases(tmp_path, label=3)
+    assert (case.structures, case.label) == (known, 3)
+    CohortFolder(tmp_path / "out").create([case])
+    assert CohortFolder(tmp_path / "out").cases() == (case,)
+    (tmp_path / "predictions" / "dataset.json").write_text('{"labels": {"myocardium": 1}}', encoding="utf-8")
+    assert find_cases(tmp_path, segmentations="predictions")[0].structures == {"1": "myocardium"}
+    assert find_cases(tmp_path, "imagesTr", "labelsTr/{case}.nii.gz")[0].structures == known
+    (tmp_path / "dataset.json").write_text('{"labels": {', encoding="utf-8")
+    with pytest.raises(InputError, match=r"dataset\.json, which names the labels, cannot be read"):
+        find_cases(tmp_path)
+
+
+def test_one_label_for_all_is_for_folders(tmp_path):
+    with pytest.raises(InputError, match="column label"):
+        find_cases(manifest(tmp_path, "case,image,segmentation\nA,a,b\n"), label=2)
 
 
 def test_a_pattern_says_where_the_name_stands(tmp_path):

@@ -17,6 +17,8 @@ import SimpleITK as sitk
 from command_line import segquality
 
 from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.cli.cohort import pace
+from SegQualityQCLib.cohort.running import Progress
 from SegQualityQCLib.demo import demo_images
 
 
@@ -74,6 +76,19 @@ def test_without_a_choice_every_label_is_scored_under_its_own_name(tmp_path):
     assert {"label 2", "label 7"} <= names
 
 
+def test_a_model_that_was_named_is_believed_for_one_label_and_not_for_another_name(files, tmp_path):
+    inputs = ("assess", files / "image.nii.gz", files / "labels.nii.gz", "--label", 2)
+    assert "name the model with --model." in " ".join(segquality(*inputs).stdout.split())
+    out = tmp_path / "r.json"
+    named = segquality(*inputs, "--model", "acdc-lv-myocardium-direct", "--json", out)
+    assert named.returncode == 0 and "Note: 'label 2'" not in named.stdout, named.stderr
+    assert "model_unmatched" not in json.loads(out.read_text(encoding="utf-8"))["flags"]
+    assert segquality("demo", "--save", tmp_path, "--quiet").returncode == 0
+    other = segquality("assess", *sorted(tmp_path.glob("*.n*"))[:2], "--model", "acdc-rv-cavity")
+    said = " ".join(other.stdout.split())
+    assert "is not known to be what the model acdc-rv-cavity was trained on: trust the scores only if it is." in said
+
+
 def test_fail_below_ends_with_3_only_where_it_is_undercut(files):
     arguments = ("assess", files / "image.nii.gz", files / "labels.nii.gz", "--label", 2, "--quiet", "--fail-below")
     assert segquality(*arguments, 0.01).returncode == 0
@@ -111,6 +126,9 @@ def bad_inputs(folder: Path) -> dict[str, list[object]]:
         "4-D image": [written(folder, "four.nrrd", four), good_labels, "--label", 2],
         "probability map": [good_image, written(folder, "p.nrrd", probability)],
         "labels that are no integers": [good_image, written(folder, "half.nrrd", half)],
+        "swapped": [good_labels, good_image],
+        "8-bit probability map": [good_image, written(folder, "p8.nrrd", sitk.RescaleIntensity(image, 0, 255))],
+        "probability map that overshoots": [good_image, written(folder, "p2.nrrd", half * 0.8 - 0.01)],
         "damaged model": [good_image, good_labels, "--label", 2, "--model", model],
         "unknown model": [good_image, good_labels, "--label", 2, "--model", "none"],
         "unknown axis": [good_image, good_labels, "--label", 2, "--axis", "x"],
@@ -142,8 +160,21 @@ def test_models_are_listed_and_verified(tmp_path):
     assert verified.returncode == 0 and "acdc-lv-myocardium: ok" in verified.stdout
     model = shutil.copytree(find_bundle("acdc-lv-myocardium"), tmp_path / "model")
     (model / "models" / "reg_net.pt").unlink()
+    above = segquality("models", "verify", tmp_path)
+    assert (
+        above.returncode == 2
+        and f"holds no model (configs/metadata.json): give that of one model; below it are: {model}" in (above.stderr)
+    )
+    mistyped = segquality("models", "verify", tmp_path / "modle")
+    assert mistyped.returncode == 2 and "modle does not exist" in mistyped.stderr
     refused = segquality("models", "verify", model)
     assert refused.returncode == 2 and "reg_net.pt" in refused.stderr
+
+
+def test_a_slow_cohort_tells_seconds_a_case():
+    assert pace(Progress(1, 20, 0, 0.04, 475.0)) == "25 s/case, 7 min 55 s left"
+    assert pace(Progress(1, 20, 1, 0.5, 38.0)) == "2.0 s/case, 0 min 38 s left, 1 failed"
+    assert pace(Progress(9, 20, 0, 4.0, 2.75)) == "4.0 cases/s, 0 min 03 s left"
 
 
 def test_models_are_listed_without_a_cut_word_in_80_columns():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -208,6 +209,13 @@ def test_an_image_of_noise_is_unfamiliar(estimator, case):
 def test_a_segment_that_the_model_does_not_know_is_flagged(estimator, images, report):
     assert "model_unmatched" not in report.flags
     assert "model_unmatched" in estimator.assess(Case.from_images(*images, label=MYOCARDIUM)).flags
+
+
+def test_what_was_known_of_a_segment_is_known_when_it_is_scored_again(estimator, images):
+    plain = Case.from_images(*images, label=MYOCARDIUM)
+    told = replace(plain, structure="myocardium")
+    assert "model_unmatched" not in estimator.rescore(plain, estimator.assess(told), [2]).flags
+    assert "model_unmatched" in estimator.rescore(plain, estimator.assess(plain), [2]).flags
 
 
 def test_rescoring_an_edited_slice_gives_what_a_full_assessment_in_the_same_window_gives(estimator, case, report):

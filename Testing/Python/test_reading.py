@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,8 +111,53 @@ def test_an_empty_segment_among_several_does_not_stop_the_others(folder, tmp_pat
     segments = [*SEGMENTS, {"ID": "c", "Name": "nothing", "LabelValue": 9, "Layer": 0}]
     write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), segments)
     assert len(read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd")) == 2
-    with pytest.raises(InputError, match="no pixel"):
+    with pytest.raises(InputError, match=r"segment nothing of .* is empty: .*\(right ventricle \(1\), wall \(2\)\)"):
         read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="nothing")
+
+
+def test_of_two_segments_of_one_name_one_is_chosen_by_its_label(folder, tmp_path):
+    write_seg_nrrd(tmp_path / "s.seg.nrrd", demo_reference(), [segment | {"Name": "Same"} for segment in SEGMENTS])
+    with pytest.raises(InputError, match=r"several segments are called 'Same': choose one with --label \(Same \(1\), "):
+        read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", segment="Same")
+    (case,) = read_cases(folder / "image.nrrd", tmp_path / "s.seg.nrrd", label=2)
+    assert (sitk.GetArrayFromImage(case.mask) == (sitk.GetArrayFromImage(demo_reference()) == 2)).all()
+
+
+def test_hundreds_of_values_without_names_are_an_image_until_one_is_chosen(folder, tmp_path):
+    with pytest.raises(InputError, match=r"different values.*swapped.*--label"):
+        read_cases(folder / "labels.nii.gz", folder / "image.nii.gz")
+    probability = sitk.Cast(demo_reference() == 2, sitk.sitkFloat32)
+    smooth = sitk.SmoothingRecursiveGaussian(probability, 4.0)
+    sitk.WriteImage(sitk.Cast(sitk.Round(smooth * 255), sitk.sitkUInt8), str(tmp_path / "p.nii.gz"))
+    with pytest.raises(InputError, match="probability map"):
+        read_cases(folder / "image.nii.gz", tmp_path / "p.nii.gz")
+    sitk.WriteImage(probability * 1.04 - 0.02, str(tmp_path / "f.nii.gz"))
+    with pytest.raises(InputError, match=r"between -0\.02 and 1\.02\): threshold"):
+        read_cases(folder / "image.nii.gz", tmp_path / "f.nii.gz")
+    organs = sitk.GetArrayFromImage(demo_reference())
+    organs[0, :2].flat[:117] = range(1, 118)
+    many = sitk.GetImageFromArray(organs)
+    many.CopyInformation(demo_reference())
+    sitk.WriteImage(many, str(tmp_path / "organs.nii.gz"))
+    with pytest.raises(InputError, match="117 different values"):
+        read_cases(folder / "image.nii.gz", tmp_path / "organs.nii.gz")
+    (case,) = read_cases(folder / "image.nii.gz", tmp_path / "organs.nii.gz", label=2)
+    assert case.segment == "label 2"
+
+
+def test_a_file_of_one_slice_without_a_position_is_not_held_against_a_stack(folder, tmp_path):
+    image, labels = demo_images()[0], demo_reference()
+    sitk.WriteImage(image[:, :, 5], str(tmp_path / "image.nrrd"))
+    sitk.WriteImage(labels[:, :, 5], str(tmp_path / "labels.nrrd"))
+    with pytest.raises(InputError, match=r"image image\.nrrd is 2-D.*labels\.nrrd has 10 slices"):
+        read_cases(tmp_path / "image.nrrd", folder / "labels.nrrd", label=2)
+    with pytest.raises(InputError, match=r"segmentation labels\.nrrd is 2-D"):
+        read_cases(folder / "image.nrrd", tmp_path / "labels.nrrd", label=2)
+    (case,) = read_cases(tmp_path / "image.nrrd", tmp_path / "labels.nrrd", label=2)
+    assert case.n_slices == 1
+    sitk.WriteImage(image[:, :, 5:6], str(tmp_path / "placed.nrrd"))
+    (case,) = read_cases(tmp_path / "placed.nrrd", folder / "labels.nrrd", label=2)
+    assert (sitk.GetArrayFromImage(case.mask)[0] == (sitk.GetArrayFromImage(labels)[5] == 2)).all()
 
 
 def write_dicom_series(folder, uid: str) -> sitk.Image:
@@ -317,3 +365,21 @@ def test_a_file_name_that_is_no_text_is_refused(tmp_path):
         pytest.skip("this file system has no such names")
     with pytest.raises(InputError, match="no UTF-8 text"):
         read_image(path)
+
+
+@pytest.mark.parametrize("forbidden", ["image.nii.gz", "labels.nii.gz"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(folder, tmp_path, monkeypatch, forbidden):
+    for name in ("image.nii.gz", "labels.nii.gz"):
+        shutil.copy(folder / name, tmp_path)
+    (tmp_path / forbidden).chmod(0)
+    if os.access(tmp_path / forbidden, os.R_OK):  # an administrator may read everything
+        opened = Path.open
+
+        def refused(path, *arguments, **options):
+            if path.name == forbidden:
+                raise PermissionError(13, "Permission denied")
+            return opened(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(InputError, match=rf"{forbidden} may not be read"):
+        read_cases(tmp_path / "image.nii.gz", tmp_path / "labels.nii.gz", label=2)

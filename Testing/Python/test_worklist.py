@@ -66,6 +66,18 @@ def test_the_worst_case_comes_first_and_what_nobody_vouches_for_before_it(tmp_pa
     assert CohortFolder(out).read("poor").reports[0].volume.dice == 0.3 and second.result.is_file()
 
 
+def test_a_score_of_a_model_for_something_else_does_not_place_a_case_that_has_another(tmp_path, report):
+    out = cohort(tmp_path, report, {"a": 0.9, "b": 0.5})
+    store = CohortFolder(out)
+    (right,) = store.read("a").reports
+    content = right.to_dict() | {"flags": ["model_unmatched"], "volume": {"dice": 0.1, "low": 0.1, "high": 0.1}}
+    strange = QualityReport.from_dict(content)
+    store.write(CaseResult("a", {}, (strange, right), None, 1.0), [])
+    assert [(case.name, case.dice) for case in Worklist.open(out, "Ada").cases()] == [("b", 0.5), ("a", 0.9)]
+    store.write(CaseResult("a", {}, (strange,), None, 1.0), [])
+    assert [(case.name, case.dice) for case in Worklist.open(out, "Ada").cases()] == [("a", 0.1), ("b", 0.5)]
+
+
 def test_a_manifest_is_a_worklist_in_its_own_order(tmp_path):
     worklist = Worklist.open(manifest(tmp_path, 3), "Ada")
     assert worklist.path == tmp_path / "cohort.worklist.sqlite"
@@ -454,6 +466,7 @@ def test_the_commands_print_progress_decisions_and_statistics(tmp_path, report):
     segquality("worklist", "export", out / "worklist.sqlite", "--csv", tmp_path / "d.csv")
     assert (tmp_path / "d.csv").read_text(encoding="utf-8") == export.stdout
     review = segquality("review", out)
+    assert "5 reviewed cases with a score" in review.stdout
     assert "agrees with 60% of the decisions" in review.stdout and "(opened for nothing): 1 of 2" in review.stdout
     refused = segquality("worklist", "status", tmp_path)
     assert refused.returncode == 2 and len(refused.stderr.strip().splitlines()) == 1
