@@ -41,7 +41,15 @@ class Structure:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where the patients are: ``layout`` is ``acdc`` or ``nnunet``; ``root`` a folder or an environment variable."""
+    """Where the patients are.
+
+    Attributes:
+        layout: ``acdc``, the challenge's own, or ``nnunet``, nnU-Net's raw one.
+        root: A folder, or the environment variable that names it.
+        modality: Of the images, for the model's metadata and card.
+        patients: How many are taken, in turn from the groups of diagnosis; ``None`` takes all.
+        release: Which patients and files of ACDC these are, for the model's card.
+    """
 
     layout: str
     root: str
@@ -49,6 +57,12 @@ class DataSource:
     patients: int | None = None
 
 
+    release: str | None = None
+
+    @property
+    def of_the_paper(self) -> bool:
+        """Whether these are the paper's data: its figures, this project's goals and the demo heart fit no others."""
+        return self.layout == "acdc"
 @dataclass(frozen=True)
 class Fit:
     """How a network is trained.
@@ -242,6 +256,9 @@ class Study:
     window_spacing_mm: float = 1.5
     margin: int = 32
     rec_filters: tuple[int, ...] = (16, 32, 64, 128)
+        split_seed: Of the lot that patients are split by, and that slices of the samples are drawn by.
+        split: File of the split, relative to where training runs. Its patients are used, where they are there, and no
+            others; ``None`` splits all patients by lot.
     reg_network: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     variants: tuple[Variant, ...] = ()
@@ -270,6 +287,7 @@ class Study:
                 return variant
         known = ", ".join(variant.name for variant in self.variants)
         raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
+    split: str | None = None
 
     def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
         """The variant that is exported: the hardened one, where the study says so."""

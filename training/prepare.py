@@ -10,15 +10,17 @@ from SegQualityQCLib.window import normalised, percentile_range, resample_slices
 from .configuration import Study, stage_arguments
 from .files import write_json
 from .patients import Volume, find_volumes
-from .split import split_patients
+from .split import split_of
 from .windows import Windows, margin_window
 
 
 def prepare(study: Study) -> None:
     """Write windows.npz and split.json into the study's folder."""
-    volumes = find_volumes(study.data)
+    found = find_volumes(study.data)
+    split = split_of(study, found)
+    chosen = {patient for patients in split.values() for patient in patients}
+    volumes = [volume for volume in found if volume.patient in chosen]
     study.folder.mkdir(parents=True, exist_ok=True)
-    split = split_patients(volumes, study.split_seed)
     write_json(study.folder / "split.json", split, indent=2)
     parts = [_windows_of(study, volume) for volume in volumes]
     Windows(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +23,13 @@ from training.dice import dice_of, dice_of_arrays
 from training.export import model_card
 from training.files import write_arrays, write_json
 from training.naming import candidate_files
-from training.patients import find_volumes
+from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
-from training.split import split_patients
+from training.provenance import provenance_of
+from training.restore import restore
+from training.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
+from training.windows import Windows
 
 
 def test_the_split_keeps_patients_whole_and_groups_in_like_numbers(acdc_root):
@@ -221,3 +226,65 @@ def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, n
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_study_keeps_to_the_split_that_it_names_and_says_who_is_left_out(repository, nnunet, tmp_path, capsys):
+    kept = {"train": ["heart_3", "heart_9"], "validation": ["heart_1"], "test": ["heart_0"]}
+    (tmp_path / "kept.json").write_text(json.dumps(kept), encoding="utf-8")
+    study = replace(study_of(repository, tmp_path, nnunet), split=str(tmp_path / "kept.json"))
+    prepare(study)
+    assert read_split(study) == {"train": ["heart_3"], "validation": ["heart_1"], "test": ["heart_0"]}
+    assert Windows.of(study).volume_patients == ("heart_0", "heart_1", "heart_3")
+    said = capsys.readouterr().out
+    assert "left out, in no part of it: heart_2." in said and "not in the data: heart_9." in said
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ({"train": ["heart_0"], "validation": ["heart_1"]}, "must hold three lists"),
+        ({"train": ["heart_0"], "validation": ["heart_1"], "test": ["heart_8"]}, "No test patient of the split"),
+    ],
+)
+def test_a_split_that_cannot_be_kept_is_refused(repository, nnunet, tmp_path, kept, said):
+    (tmp_path / "kept.json").write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        prepare(replace(study_of(repository, tmp_path, nnunet), split=str(tmp_path / "kept.json")))
+
+
+def volumes_of(patients):
+    return [Volume(f"{name}_frame01", name, "NOR", Path(name), Path(name)) for name in patients]
+
+
+def test_all_of_acdc_is_tested_on_the_patients_that_the_bundled_models_do_not_know(repository, capsys):
+    results = (repository / "training" / "results" / "README.md").read_text(encoding="utf-8")
+    published = {
+        part: re.search(rf"^- {part} \(\d+\): (.*)$", results, re.MULTILINE).group(1).split(", ") for part in PARTS
+    }
+    everyone = volumes_of(f"patient{number:03}" for number in range(1, 101))
+    study = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
+    assert (repository / study.split).samefile(SHIPPED_SPLIT)
+    assert split_of(replace(study, split=str(SHIPPED_SPLIT)), everyone) == published
+    assert "left out, in no part of it: patient002, patient017" in capsys.readouterr().out
+    assert set(split_patients(everyone, 0)["test"]) & set(published["train"])  # by lot some would be known
+
+
+def test_the_shipped_split_is_the_one_by_lot_of_the_release_that_it_was_made_of(acdc_root):
+    volumes = find_volumes(DataSource("acdc", str(acdc_root)))
+    assert kept_split(SHIPPED_SPLIT, volumes) == split_patients(volumes, seed=0)
+
+
+def test_a_bundled_model_is_not_restored_into_a_study_that_tests_on_patients_it_knows(repository, tmp_path):
+    study = read_study(repository / "training" / "configs" / "acdc-cpu.yaml", tmp_path)
+    write_json(
+        study.folder / "split.json", {"train": ["patient003"], "validation": ["patient013"], "test": ["patient001"]}
+    )
+    bundle = repository / "Resources" / "Models" / "acdc-lv-myocardium-direct"
+    with pytest.raises(InputError, match=r"was trained on .* holds out: patient001\. Add split: "):
+        restore(study, study.structures[0], "direct", 0, bundle)
+
+
+def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
+    shipped = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
+    assert "90 of the 100 training patients" in provenance_of(shipped.data).data
+    assert "90 of" not in provenance_of(DataSource("acdc", "ACDC_ROOT")).data
