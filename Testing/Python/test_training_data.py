@@ -284,6 +284,24 @@ def test_a_bundled_model_is_not_restored_into_a_study_that_tests_on_patients_it_
         restore(study, study.structures[0], "direct", 0, bundle)
 
 
+def test_a_label_that_no_reference_holds_is_said_before_anything_is_trained(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    liver = replace(study.structures[0], label=7, name="liver")
+    with pytest.raises(InputError, match=r"^No reference holds label 7 \(liver\): the labels are 1, 2, 3\.$"):
+        prepare(replace(study, structures=(*study.structures, liver)))
+    assert not (study.folder / "windows.npz").exists()
+
+
+def test_a_label_that_a_part_of_the_split_lacks_is_said(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    prepare(study)
+    (test,) = read_split(study)["test"]
+    labels = demo_reference()
+    sitk.WriteImage(sitk.Mask(labels, labels != 2), str(nnunet / "labelsTr" / f"{test}.nii.gz"))
+    with pytest.raises(InputError, match="No window of a test patient holds label 2"):
+        prepare(study)
+
+
 def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
     shipped = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
     assert "90 of the 100 training patients" in provenance_of(shipped.data).data
