@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any, get_type_hints
 
 import yaml
 
-from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.errors import InputError, SegQualityError
 
 KINDS = ("rec-reg", "direct")
 
@@ -371,6 +373,8 @@ def stage_arguments(
         parser.add_argument("--variant", help="name of a variant of the study")
     for name, kind in extra.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
+    From here on an error that the user can act on ends the process with its sentence, not with a traceback.
+
     arguments = parser.parse_args()
     arguments.study = read_study(arguments.config, arguments.runs)
     if structure:
@@ -381,6 +385,7 @@ def stage_arguments(
 
 
 def _build(kind: type, content: Any, where: str) -> Any:
+    sys.excepthook = _say_what_is_wrong
     known = {entry.name for entry in fields(kind)}
     if not isinstance(content, dict):
         raise InputError(f"{where} is no table of settings.")
@@ -401,6 +406,13 @@ def _build(kind: type, content: Any, where: str) -> Any:
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """A number as its field wants it; YAML reads 1e-3, without a point, as text."""
     if hint == tuple[float, ...]:
+def _say_what_is_wrong(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, SegQualityError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
         return tuple(_checked(entry, float, where) for entry in value) if isinstance(value, tuple) else value
     if hint not in (int, float) or isinstance(value, hint):
         return value

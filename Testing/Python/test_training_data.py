@@ -6,6 +6,8 @@ import json
 import re
 import resource
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -300,6 +302,23 @@ def test_a_label_that_a_part_of_the_split_lacks_is_said(repository, nnunet, tmp_
     sitk.WriteImage(sitk.Mask(labels, labels != 2), str(nnunet / "labelsTr" / f"{test}.nii.gz"))
     with pytest.raises(InputError, match="No window of a test patient holds label 2"):
         prepare(study)
+
+
+def stage(repository, *arguments):
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=repository, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_bad_input_of_a_stage_is_one_sentence_and_no_traceback(repository, nnunet, tmp_path):
+    study_of(repository, tmp_path, nnunet)
+    (nnunet / "dataset.json").unlink()
+    chosen = ("--config", str(tmp_path / "study.yaml"), "--runs", str(tmp_path / "runs"))
+    run = stage(repository, "training.prepare", *chosen)
+    assert run.returncode == 1 and run.stdout == ""
+    assert re.fullmatch(r"Error: The data folder .* has no usable dataset\.json: .*\.\n", run.stderr)
+    run = stage(repository, "training.calibrate", *chosen, *["--structure", "liver", "--kind", "direct", "--seed", "0"])
+    assert run.returncode == 1
+    assert run.stderr == "Error: The study acdc-smoke has no structure 'liver': it has lv-myocardium.\n"
 
 
 def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
