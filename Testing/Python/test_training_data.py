@@ -22,7 +22,7 @@ from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
 from training.dice import dice_of, dice_of_arrays
-from training.export import model_card
+from training.export import model_card, summary
 from training.files import write_arrays, write_json
 from training.naming import candidate_files
 from training.patients import Volume, find_volumes
@@ -319,6 +319,26 @@ def test_bad_input_of_a_stage_is_one_sentence_and_no_traceback(repository, nnune
     run = stage(repository, "training.calibrate", *chosen, *["--structure", "liver", "--kind", "direct", "--seed", "0"])
     assert run.returncode == 1
     assert run.stderr == "Error: The study acdc-smoke has no structure 'liver': it has lv-myocardium.\n"
+
+
+def test_the_card_explains_each_figure_and_keeps_the_poor_ones(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    part = {"mae": [0.04, 0.03, 0.05], "r": [0.98] * 3, "coverage": [0.95] * 3, "width": [0.2] * 3, "slices": 40}
+    figures = {
+        "nets": part,
+        "perturbed": part | {"mae": [0.1] * 3, "coverage": [0.8] * 3, "slices": 50},
+        "volume": {"mae": 0.02, "volumes": 6},
+        "volume_partly": {"mae": 0.09, "volumes": 7},
+    }
+    said = summary(figures)
+    assert said["mae"] == 0.07 and said["coverage_perturbed"] == 0.8 and said["volume_partly_mae"] == 0.09
+    card = model_card(
+        study, study.structures[0], "direct", figures, {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
+    )
+    for name in said:
+        assert re.search(rf"^\| {name} \| [\d.]+ \| \w.+ \|$", card, re.MULTILINE)
+    assert "4 patients, of them 2 train, 1 validation, 1 test" in card
+    assert "40 slices drawn by U-nets, 50 slices of reference masks made wrong, 6 volumes" in card
 
 
 def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
