@@ -41,7 +41,7 @@ def write_results(study: Study, target: Path) -> None:
         "outside training and validation, through the library's own estimator. Brackets: 95 % interval from resampling",
         "patients.",
         "",
-        *_goal_table(study, first, runs),
+        *(_goal_table(study, first, runs) if study.data.of_the_paper else ()),
         *_model_table(study, runs),
         *_kind_table(runs),
         *_variant_table(study, runs),
@@ -56,11 +56,17 @@ def write_results(study: Study, target: Path) -> None:
         name = model_name(study, run.structure, run.kind, run.seed, run.variant)
         _plot(Scores.read(study.folder / "evaluation" / f"{name}.npz"), study, target / f"{name}.png")
         lines += [f"![predicted against true Dice, error and coverage by Dice, {name}]({name}.png)", ""]
+    lines += _demo_section(study, first, target) if study.data.of_the_paper else []
+    write_text_atomically(target / "README.md", "\n".join(lines) + "\n")
+
+
+def _demo_section(study: Study, first: Structure, target: Path) -> list[str]:
     shown = model_name(study, first, "rec-reg", study.seeds[0], study.bundled_variant(first, "rec-reg"))
     calibrated = study.folder / "evaluation" / shown
-    lines += ["The same networks on the synthetic demo heart; no patient's image is shown in this repository.", ""]
-    lines += [f"![{name.removesuffix('.png')} on the demo heart]({name})" for name in figures_of(calibrated, target)]
-    write_text_atomically(target / "README.md", "\n".join(lines) + "\n")
+    if not calibrated.is_dir():
+        return []
+    lines = ["The same networks on the synthetic demo heart: no patient's image is shown.", ""]
+    return lines + [f"![{n.removesuffix('.png')} on the demo heart]({n})" for n in figures_of(calibrated, target)]
 
 
 @dataclass(frozen=True)
@@ -193,7 +199,8 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
     ]
     if len(evaluated) < 2:
         return [f"## Ablation: {structure.name}", "", "No variant was trained in this run of the study.", ""]
-    head = ("trained", "MAE U-nets", "MAE perturbed", "MAE on the kind never seen (goal at most .06)")
+    goal = " (goal at most .06)" if study.data.of_the_paper else ""
+    head = ("trained", "MAE U-nets", "MAE perturbed", f"MAE on the kind never seen{goal}")
     budget = "" if ablation.epochs is None else f", {ablation.epochs} epochs each"
     return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}{budget}", "", *markdown_table(head, rows), ""]
 

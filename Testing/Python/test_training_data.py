@@ -8,7 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +22,17 @@ from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
 from training.dice import dice_of, dice_of_arrays
+from training.evaluate import measure
 from training.export import model_card, summary
 from training.files import write_arrays, write_json
-from training.naming import candidate_files
+from training.naming import candidate_files, model_name
 from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
 from training.provenance import provenance_of
 from training.restore import restore
+from training.results_page import write_results
+from training.scoring import Scores
 from training.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
 from training.windows import Windows
 
@@ -345,3 +348,30 @@ def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
     shipped = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
     assert "90 of the 100 training patients" in provenance_of(shipped.data).data
     assert "90 of" not in provenance_of(DataSource("acdc", "ACDC_ROOT")).data
+
+
+def evaluated(study):
+    """What the results page is made from, of a study whose stages all but lack their times."""
+    rng = np.random.default_rng(0)
+    columns = {entry.name: rng.random(50) for entry in fields(Scores)}
+    columns |= {"patient": np.arange(50) % 3, "kind": np.where(np.arange(50) < 25, -1, 0), "unfamiliar": np.zeros(50)}
+    columns |= {"volume_share": np.ones(50), "volume_kind": np.full(50, -1)}
+    scores = Scores(**columns)
+    name = model_name(study, study.structures[0], "direct", 0)
+    (study.folder / "evaluation").mkdir(parents=True)
+    scores.write(study.folder / "evaluation" / f"{name}.npz")
+    write_json(study.folder / "evaluation" / f"{name}.json", measure(scores, 20, 0))
+    write_json(study.folder / "split.json", {part: [part] for part in PARTS})
+    (study.folder / "times").mkdir()
+    (study.folder / "times" / "prepare.tsv").write_text("s\th:m:s\n1.0\t0:00:01\n", encoding="utf-8")
+
+
+def test_the_results_page_of_another_organ_has_no_goals_of_the_heart(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    evaluated(study)
+    write_results(study, tmp_path / "export")
+    page = (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
+    assert "## All models, test patients" in page
+    assert not any(word in page for word in ("Goals", "goal", "paper |", "demo heart", "no patient's image"))
+    write_results(replace(study, data=replace(study.data, layout="acdc")), tmp_path / "export")
+    assert "## Goals" in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
