@@ -57,14 +57,14 @@ class DataSource:
     root: str
     modality: str = "MR"
     patients: int | None = None
-
-
     release: str | None = None
 
     @property
     def of_the_paper(self) -> bool:
         """Whether these are the paper's data: its figures, this project's goals and the demo heart fit no others."""
         return self.layout == "acdc"
+
+
 @dataclass(frozen=True)
 class Fit:
     """How a network is trained.
@@ -88,7 +88,15 @@ class Fit:
 
 @dataclass(frozen=True)
 class CandidateNets:
-    """The U-nets that draw candidates: depth x first filters, read out after these epochs."""
+    """The U-nets that draw candidates: one for each depth with each number of filters.
+
+    Attributes:
+        depths: Levels of the U-nets.
+        filters: Filters of their first level.
+        readouts: Epochs after which each draws its candidates, ascending; the last one ends the training.
+        learning_rate: At the peak of the one-cycle schedule.
+        batch_size: Slices of a step.
+    """
 
     depths: tuple[int, ...]
     filters: tuple[int, ...]
@@ -231,10 +239,26 @@ class Study:
     """A whole study; see training/configs for examples.
 
     Attributes:
+        name: Of the study: its folder below ``runs``; its first word begins the names of the bundles.
+        data: Where the patients are.
+        structures: What models are trained for; the first one is attacked, hardened and in the ablation table.
+        candidate_nets: The U-nets that draw candidates.
+        rec_net: How REC-Net is trained.
+        reg_net: How REG-Net is trained.
+        sampling: How slices are drawn for REG-Net.
+        window_size: Side in pixels of what the networks see, a multiple of 16.
+        window_spacing_mm: Of these pixels; the window must hold the structure with its surroundings.
         margin: Pixels around the networks' window that the cache keeps for augmentation.
-        seeds: Seeds of the REG-Nets; the first one is exported.
+        rec_filters: REC-Net's filters, from its first level to its last.
+        reg_network: REG-Net's sizes: arguments of :class:`SegQualityQCLib.networks.PixelRegNet` with
+            ``head: pixels``, else of :class:`SegQualityQCLib.networks.RegNet`.
+        seeds: Seeds of the REG-Nets, each of which trains one more; the first one is exported. More of them show how
+            much of a figure is chance.
         variants: Other ways of training the first structure's REG-Net, for the ablation table.
         ablation: How the variants are trained.
+        split_seed: Of the lot that patients are split by, and that slices of the samples are drawn by.
+        split: File of the split, relative to where training runs. Its patients are used, where they are there, and no
+            others; ``None`` splits all patients by lot.
         familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
             of what is familiar.
         hardening: How the first structure's REG-Nets are made to stand attacks, by method; a method that is left out
@@ -258,14 +282,12 @@ class Study:
     window_spacing_mm: float = 1.5
     margin: int = 32
     rec_filters: tuple[int, ...] = (16, 32, 64, 128)
-        split_seed: Of the lot that patients are split by, and that slices of the samples are drawn by.
-        split: File of the split, relative to where training runs. Its patients are used, where they are there, and no
-            others; ``None`` splits all patients by lot.
     reg_network: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     variants: tuple[Variant, ...] = ()
     ablation: Ablation = field(default_factory=Ablation)
     split_seed: int = 0
+    split: str | None = None
     familiarity_margin: float = 1.0
     hardening: dict[str, Hardening] = field(default_factory=dict)
     attack_study: AttackStudy | None = None
@@ -289,7 +311,6 @@ class Study:
                 return variant
         known = ", ".join(variant.name for variant in self.variants)
         raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
-    split: str | None = None
 
     def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
         """The variant that is exported: the hardened one, where the study says so."""
@@ -352,6 +373,8 @@ def stage_arguments(
 ) -> argparse.Namespace:
     """Parse the arguments that the stages share and a stage's own, and read the study into ``.study``.
 
+    From here on an error that the user can act on ends the process with its sentence, not with a traceback.
+
     Args:
         description: What the stage does.
         structure: Whether the stage takes the key of a structure; ``.structure`` is that one.
@@ -362,6 +385,7 @@ def stage_arguments(
     Raises:
         InputError: The study cannot be read, or has no such structure or variant.
     """
+    sys.excepthook = _say_what_is_wrong
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", required=True, help="YAML file of the study")
     parser.add_argument("--runs", help="folder of the runs; by default SEGQUALITY_RUNS, else runs")
@@ -373,8 +397,6 @@ def stage_arguments(
         parser.add_argument("--variant", help="name of a variant of the study")
     for name, kind in extra.items():
         parser.add_argument(f"--{name}", type=kind, required=True)
-    From here on an error that the user can act on ends the process with its sentence, not with a traceback.
-
     arguments = parser.parse_args()
     arguments.study = read_study(arguments.config, arguments.runs)
     if structure:
@@ -384,8 +406,14 @@ def stage_arguments(
     return arguments
 
 
+def _say_what_is_wrong(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, SegQualityError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
 def _build(kind: type, content: Any, where: str) -> Any:
-    sys.excepthook = _say_what_is_wrong
     known = {entry.name for entry in fields(kind)}
     if not isinstance(content, dict):
         raise InputError(f"{where} is no table of settings.")
@@ -406,13 +434,6 @@ def _build(kind: type, content: Any, where: str) -> Any:
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """A number as its field wants it; YAML reads 1e-3, without a point, as text."""
     if hint == tuple[float, ...]:
-def _say_what_is_wrong(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    if isinstance(error, SegQualityError):
-        print(f"Error: {error}", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, traceback)
-
-
         return tuple(_checked(entry, float, where) for entry in value) if isinstance(value, tuple) else value
     if hint not in (int, float) or isinstance(value, hint):
         return value
