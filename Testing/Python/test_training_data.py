@@ -375,3 +375,14 @@ def test_the_results_page_of_another_organ_has_no_goals_of_the_heart(repository,
     assert not any(word in page for word in ("Goals", "goal", "paper |", "demo heart", "no patient's image"))
     write_results(replace(study, data=replace(study.data, layout="acdc")), tmp_path / "export")
     assert "## Goals" in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_results_page_names_the_stages_whose_time_is_not_known(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    evaluated(study)
+    write_results(study, tmp_path / "export")
+    _, _, times = (tmp_path / "export" / "README.md").read_text(encoding="utf-8").partition("## Hardware and time")
+    assert "| prepare | 0:00:01 |" in times
+    unknown = times.partition("The time of these is not known")[2].partition("\n\n")[0]
+    assert "calibrate-direct-lv-myocardium-seed0, evaluate-direct" in unknown
+    assert "prepare" not in unknown and "rec-reg" not in unknown
