@@ -40,8 +40,9 @@ def draw_all(
     drawn.append(("attacks-scatter.png", f"predicted against true Dice of {shown} under FGSM, worst direction"))
     _draw_steps(figures, target / "attacks-steps.png")
     drawn.append(("attacks-steps.png", "error and loss by PGD's steps"))
-    _draw_demo(study, shown, target / "attacks-demo.png")
-    drawn.append(("attacks-demo.png", f"a badly drawn slice of the demo heart pushed to look good, {shown}"))
+    if study.data.of_the_paper:
+        _draw_demo(study, shown, target / "attacks-demo.png")
+        drawn.append(("attacks-demo.png", f"a badly drawn slice of the demo heart pushed to look good, {shown}"))
     corrupted = [study.folder / "corruptions" / f"{name}.json" for name in figures]
     corrupted = [path for path in corrupted if path.is_file()]
     if corrupted:

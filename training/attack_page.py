@@ -57,8 +57,8 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
         *_missing(study, structure, figures),
         "",
         *_paper_section(study, structure, figures),
-        *_pipeline_section(figures),
-        *_target_section(figures),
+        *_pipeline_section(figures, study.data.of_the_paper),
+        *_target_section(figures, study.data.of_the_paper),
         *_smallest_section(study, figures),
         *_strength_section(study, figures),
         *_transfer_section(study, read_json(folder / "transfer.json")),
@@ -88,7 +88,7 @@ def _first_seed(study: Study, structure: Structure) -> list[str]:
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:
-    """The paper's three attacks, its figures beside the measured ones."""
+    """The paper's three attacks; beside the measured figures those of the paper, where the data are its own."""
     direct, rec_reg = (
         figures.get(model_name(study, structure, kind, study.seeds[0]), {}) for kind in ("direct", "rec-reg")
     )
@@ -98,17 +98,18 @@ def _paper_section(study: Study, structure: Structure, figures: Figures) -> list
         ("difference image", rec_reg.get("fgsm-difference")),
         ("surrogate", rec_reg.get("surrogate")),
     ):
-        rows.append((f"{attack}: paper", *PAPER[attack]))
+        if study.data.of_the_paper:
+            rows.append((f"{attack}: paper", *PAPER[attack]))
         if measured:
             rows += [(f"{attack}: measured, {way}", *_by_eps(measured, way)) for way in ("along", "worst")]
     return ["## The paper's attacks: FGSM", "", *markdown_table(_head("MAE at eps", _PAPER_EPS), rows), ""]
 
 
-def _pipeline_section(figures: Figures) -> list[str]:
+def _pipeline_section(figures: Figures, with_goals: bool) -> list[str]:
     """White-box attacks through everything, beside the goals."""
-    rows: list[tuple[str, ...]] = [("goal, FGSM", *_FGSM_GOAL)]
+    rows: list[tuple[str, ...]] = [("goal, FGSM", *_FGSM_GOAL)] if with_goals else []
     rows += [(f"FGSM, {name}, {way}", *_by_eps(m["fgsm"], way)) for name, m in figures.items() for way in _WAYS]
-    rows.append(("goal, PGD", *_PGD_GOAL))
+    rows += [("goal, PGD", *_PGD_GOAL)] if with_goals else []
     rows += [
         (f"PGD, {name}, {way}", *_by_eps([m["fgsm"][0], *m["pgd"]], way))
         for name, m in figures.items()
@@ -120,7 +121,7 @@ def _pipeline_section(figures: Figures) -> list[str]:
 _WAYS = ("along", "worst")
 
 
-def _target_section(figures: Figures) -> list[str]:
+def _target_section(figures: Figures, with_goals: bool) -> list[str]:
     """Shares of slices made to look other than they are; and what the familiarity check notices."""
     rows = [
         (
@@ -135,11 +136,12 @@ def _target_section(figures: Figures) -> list[str]:
         for attack in ("fgsm", "pgd")
         for row in measured[attack]
     ]
+    goal = "; the goal is at most 2 % at eps .05" if with_goals else ""
     head = ("model", "attack", "eps", "bad made to look good", "good made to look bad", "called unfamiliar")
     return [
         "## Targeted attacks through the whole pipeline",
         "",
-        f"Bad made to look good: a Dice below {BAD:g} predicted above {GOOD:g}; the goal is at most 2 % at eps .05.",
+        f"Bad made to look good: a Dice below {BAD:g} predicted above {GOOD:g}{goal}.",
         f"Good made to look bad: a Dice of at least {GOOD:g} predicted below {BAD:g}. The last column is the share of",
         "the attacked images (in the more harmful direction) that the familiarity check refuses.",
         "",
@@ -251,10 +253,11 @@ def _clean_section(study: Study, structure: Structure) -> list[str]:
             measured = read_json(path)
             maes = (f"{measured[p]['mae'][0]:.4f}" if p in measured else "-" for p in ("nets", "perturbed"))
             rows.append((name, *maes))
+    goal = " Goal: at most .005 more." if study.data.of_the_paper else ""
     return [
         "## What hardening costs on clean images",
         "",
-        "On the whole test sample, as on the results page. Goal: at most .005 more.",
+        f"On the whole test sample, as on the results page.{goal}",
         "",
         *markdown_table(("model", "MAE U-nets", "MAE perturbed"), rows),
         "",

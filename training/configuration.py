@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any, get_type_hints
 
 import yaml
 
-from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.errors import InputError, SegQualityError
 
 KINDS = ("rec-reg", "direct")
 
@@ -41,12 +43,26 @@ class Structure:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where the patients are: ``layout`` is ``acdc`` or ``nnunet``; ``root`` a folder or an environment variable."""
+    """Where the patients are.
+
+    Attributes:
+        layout: ``acdc``, the challenge's own, or ``nnunet``, nnU-Net's raw one.
+        root: A folder, or the environment variable that names it.
+        modality: Of the images, for the model's metadata and card.
+        patients: How many are taken, in turn from the groups of diagnosis; ``None`` takes all.
+        release: Which patients and files of ACDC these are, for the model's card.
+    """
 
     layout: str
     root: str
     modality: str = "MR"
     patients: int | None = None
+    release: str | None = None
+
+    @property
+    def of_the_paper(self) -> bool:
+        """Whether these are the paper's data: its figures, this project's goals and the demo heart fit no others."""
+        return self.layout == "acdc"
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,15 @@ class Fit:
 
 @dataclass(frozen=True)
 class CandidateNets:
-    """The U-nets that draw candidates: depth x first filters, read out after these epochs."""
+    """The U-nets that draw candidates: one for each depth with each number of filters.
+
+    Attributes:
+        depths: Levels of the U-nets.
+        filters: Filters of their first level.
+        readouts: Epochs after which each draws its candidates, ascending; the last one ends the training.
+        learning_rate: At the peak of the one-cycle schedule.
+        batch_size: Slices of a step.
+    """
 
     depths: tuple[int, ...]
     filters: tuple[int, ...]
@@ -215,10 +239,26 @@ class Study:
     """A whole study; see training/configs for examples.
 
     Attributes:
+        name: Of the study: its folder below ``runs``; its first word begins the names of the bundles.
+        data: Where the patients are.
+        structures: What models are trained for; the first one is attacked, hardened and in the ablation table.
+        candidate_nets: The U-nets that draw candidates.
+        rec_net: How REC-Net is trained.
+        reg_net: How REG-Net is trained.
+        sampling: How slices are drawn for REG-Net.
+        window_size: Side in pixels of what the networks see, a multiple of 16.
+        window_spacing_mm: Of these pixels; the window must hold the structure with its surroundings.
         margin: Pixels around the networks' window that the cache keeps for augmentation.
-        seeds: Seeds of the REG-Nets; the first one is exported.
+        rec_filters: REC-Net's filters, from its first level to its last.
+        reg_network: REG-Net's sizes: arguments of :class:`SegQualityQCLib.networks.PixelRegNet` with
+            ``head: pixels``, else of :class:`SegQualityQCLib.networks.RegNet`.
+        seeds: Seeds of the REG-Nets, each of which trains one more; the first one is exported. More of them show how
+            much of a figure is chance.
         variants: Other ways of training the first structure's REG-Net, for the ablation table.
         ablation: How the variants are trained.
+        split_seed: Of the lot that patients are split by, and that slices of the samples are drawn by.
+        split: File of the split, relative to where training runs. Its patients are used, where they are there, and no
+            others; ``None`` splits all patients by lot.
         familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
             of what is familiar.
         hardening: How the first structure's REG-Nets are made to stand attacks, by method; a method that is left out
@@ -247,6 +287,7 @@ class Study:
     variants: tuple[Variant, ...] = ()
     ablation: Ablation = field(default_factory=Ablation)
     split_seed: int = 0
+    split: str | None = None
     familiarity_margin: float = 1.0
     hardening: dict[str, Hardening] = field(default_factory=dict)
     attack_study: AttackStudy | None = None
@@ -332,6 +373,8 @@ def stage_arguments(
 ) -> argparse.Namespace:
     """Parse the arguments that the stages share and a stage's own, and read the study into ``.study``.
 
+    From here on an error that the user can act on ends the process with its sentence, not with a traceback.
+
     Args:
         description: What the stage does.
         structure: Whether the stage takes the key of a structure; ``.structure`` is that one.
@@ -342,6 +385,7 @@ def stage_arguments(
     Raises:
         InputError: The study cannot be read, or has no such structure or variant.
     """
+    sys.excepthook = _say_what_is_wrong
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--config", required=True, help="YAML file of the study")
     parser.add_argument("--runs", help="folder of the runs; by default SEGQUALITY_RUNS, else runs")
@@ -360,6 +404,13 @@ def stage_arguments(
     if variant:
         arguments.variant = arguments.study.variant(arguments.variant)
     return arguments
+
+
+def _say_what_is_wrong(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, SegQualityError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _build(kind: type, content: Any, where: str) -> Any:

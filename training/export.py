@@ -14,6 +14,18 @@ from .naming import bundle_name, model_name
 from .provenance import provenance_of
 from .split import read_split
 
+_MEANING = {
+    "mae": "mean of mae_nets and mae_perturbed; by it the default among models of a structure is chosen",
+    "mae_nets": "mean absolute error of the predicted Dice of slices, candidates drawn by U-nets",
+    "mae_perturbed": "the same, reference masks made wrong",
+    "r_nets": "Pearson correlation of predicted and true Dice of slices, candidates drawn by U-nets",
+    "coverage_nets": "share of these slices whose true Dice lies in the 90 % interval",
+    "coverage_perturbed": "the same, reference masks made wrong",
+    "width_nets": "mean width of that interval, candidates drawn by U-nets",
+    "volume_mae": "mean absolute error of the Dice of whole volumes drawn by U-nets, all drawn slices scored",
+    "volume_partly_mae": "the same, where some drawn slices could not be scored",
+}
+
 
 def export(
     study: Study, structure: Structure, kind: str, seed: int, target: Path, variant: Variant | None = None
@@ -48,9 +60,21 @@ def summary(figures: dict[str, Any]) -> dict[str, float]:
     said = {"mae": sum(said.values()) / len(said), **said}
     if "nets" in figures:
         said |= {f"{key}_nets": figures["nets"][key][0] for key in ("r", "coverage", "width")}
-    if "volume" in figures:
-        said["volume_mae"] = figures["volume"]["mae"]
-    return {key: round(value, 4) for key, value in said.items()}
+    if "perturbed" in figures:
+        said["coverage_perturbed"] = figures["perturbed"]["coverage"][0]
+    said |= {f"{part}_mae": figures[part]["mae"] for part in ("volume", "volume_partly") if part in figures}
+    return {key: round(said[key], 4) for key in _MEANING if key in said}
+
+
+def _counts(figures: dict[str, Any]) -> str:
+    """On how much the figures stand."""
+    parts = (
+        ("nets", "slices", "slices drawn by U-nets"),
+        ("perturbed", "slices", "slices of reference masks made wrong"),
+        ("volume", "volumes", "volumes scored in all drawn slices"),
+        ("volume_partly", "volumes", "in a part of them"),
+    )
+    return ", ".join(f"{figures.get(part, {}).get(key, 0)} {says}" for part, key, says in parts)
 
 
 def model_card(
@@ -73,24 +97,26 @@ def model_card(
         method += f" The network was {variant.says}."
         if variant == HARDENED and study.hardening[kind].mirrored:
             method += " A share of the masks was mirrored then."
-    rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in summary(figures).items())
+    rows = "\n".join(f"| {name} | {value:.3f} | {_MEANING[name]} |" for name, value in summary(figures).items())
     provenance = provenance_of(study.data)
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
+    patients = f"{sum(map(len, split.values()))} patients, of them {patients}"
     return f"""# {bundle_name(study, structure, kind)} {study.version}
 
 Predicts, slice by slice and without a reference, the Dice of a candidate segmentation of the {structure.name} in
 {provenance.images}. {method}
 
 ## Data
-{provenance.data}; patients: {patients}.
+{provenance.data}; {patients}.
 Candidates: U-nets of several sizes and ages, and reference masks made wrong in eleven ways. Window of
 {study.window_size} x {study.window_size} pixels of {study.window_spacing_mm} mm, centred on the candidate.
 
 ## Figures on the test patients
-Evenly sampled over ten bins of Dice. Source: `training.evaluate`, configuration `{study.name}`.
+Of the {len(split["test"])} test patients: {_counts(figures)}. Slices are sampled evenly
+over ten bins of true Dice, as far as the bins allow. Source: `training.evaluate`, configuration `{study.name}`.
 
-| figure | value |
-|---|---|
+| figure | value | what it is |
+|---|---|---|
 {rows}
 
 ## Limits and intended use

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from SegQualityQCLib.errors import ReportError
+from SegQualityQCLib.errors import InputError, ReportError
 from SegQualityQCLib.writing import write_text_atomically
 
 
@@ -26,8 +26,17 @@ def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What :func:`write_json` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What :func:`write_json` wrote.
+
+    Raises:
+        InputError: It is not there, or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"The file {path} is missing: run the stage that writes it first.") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"The file {path} cannot be read: {error}.") from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .configuration import DataSource
 from .patients import data_root, nnunet_description
@@ -49,7 +49,7 @@ for non-commercial research only.
 def provenance_of(source: DataSource) -> Provenance:
     """The provenance of models that are trained on these data; what ``dataset.json`` does not say is left open."""
     if source.layout == "acdc":
-        return _ACDC
+        return replace(_ACDC, data=f"{_ACDC.data}; {source.release}") if source.release else _ACDC
     said = nnunet_description(data_root(source))
     name = said.get("name") or "a data set without a name"
     known = [f"{name} in nnU-Net's layout", *(said[key] for key in ("description", "reference") if said.get(key))]

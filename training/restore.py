@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from SegQualityQCLib.bundle import ModelBundle
+from SegQualityQCLib.bundle import ModelBundle, models_folder
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.network_estimators import RecRegEstimator
@@ -18,10 +18,11 @@ from SegQualityQCLib.networks import PixelRegNet
 from .batch_norm import unfolded
 from .candidates import net_pool, perturbed_pool
 from .configuration import Structure, Study, Variant, stage_arguments
+from .files import read_json
 from .fitting import save_weights
 from .naming import run_name
 from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs
-from .split import read_split
+from .split import SHIPPED_SPLIT, read_split
 from .windows import Windows
 
 
@@ -39,7 +40,8 @@ def restore(
         variant: The variant of the run, for example the hardened one.
 
     Raises:
-        InputError: The bundle is unsound, of another kind, or has networks of other sizes than the study.
+        InputError: The bundle is unsound, of another kind, has networks of other sizes than the study, or is one of the
+            bundled ones and knows patients that the study tests on.
     """
     bundle = ModelBundle.load(source)
     if bundle.quality["estimator"] != kind or bundle.quality["networks"]["reg_net"] != study.reg_network:
@@ -47,6 +49,7 @@ def restore(
             f"The model {bundle.name} is no {kind} with the networks of the study {study.name}: name another bundle, "
             "or copy its sizes into the section reg_network of the configuration."
         )
+    _check_split(study, bundle)
     estimator = load_estimator(bundle, "cpu")
     rec_net = None
     if isinstance(estimator, RecRegEstimator):
@@ -67,6 +70,21 @@ def restore(
         sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
         network = unfolded(network, augmented_pairs(module, sample))
     save_weights(network, folder / TRAINED)
+
+
+def _check_split(study: Study, bundle: ModelBundle) -> None:
+    """Of a bundled model it is known which patients its training saw; of others it is not."""
+    if study.data.layout != "acdc" or bundle.folder.resolve().parent != models_folder().resolve():
+        return
+    mine, shipped = read_split(study), read_json(SHIPPED_SPLIT)
+    trained = set(shipped["train"])
+    known = set(mine["validation"]) & trained | set(mine["test"]) & (trained | set(shipped["validation"]))
+    if known:
+        raise InputError(
+            f"The model {bundle.name} was trained on patients that the study {study.name} holds out: "
+            f"{', '.join(sorted(known))}. Add split: training/configs/{SHIPPED_SPLIT.name} to its configuration, and "
+            "prepare it anew."
+        )
 
 
 if __name__ == "__main__":

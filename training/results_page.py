@@ -22,7 +22,7 @@ from SegQualityQCLib.writing import write_text_atomically
 from .configuration import HARDENED, KINDS, Structure, Study, Variant, stage_arguments
 from .demo_figures import figures_of
 from .files import read_json
-from .naming import model_name
+from .naming import attacked_models, model_name, run_name
 from .scoring import NET, Scores, balanced
 from .split import read_split
 
@@ -33,7 +33,7 @@ def write_results(study: Study, target: Path) -> None:
     """Write README.md and the plots of a study into ``target``."""
     target.mkdir(parents=True, exist_ok=True)
     first = study.structures[0]
-    runs = _evaluated(study)
+    runs = evaluated_runs(study)
     lines = [
         f"# Results of the study {study.name}",
         "",
@@ -41,14 +41,14 @@ def write_results(study: Study, target: Path) -> None:
         "outside training and validation, through the library's own estimator. Brackets: 95 % interval from resampling",
         "patients.",
         "",
-        *_goal_table(study, first, runs),
+        *(_goal_table(study, first, runs) if study.data.of_the_paper else ()),
         *_model_table(study, runs),
         *_kind_table(runs),
         *_variant_table(study, runs),
         *_reconstruction_table(study),
         *_split_section(study),
         *_sample_section(runs),
-        *_time_section(study),
+        *_time_section(study, runs),
         "## Plots",
         "",
     ]
@@ -56,15 +56,21 @@ def write_results(study: Study, target: Path) -> None:
         name = model_name(study, run.structure, run.kind, run.seed, run.variant)
         _plot(Scores.read(study.folder / "evaluation" / f"{name}.npz"), study, target / f"{name}.png")
         lines += [f"![predicted against true Dice, error and coverage by Dice, {name}]({name}.png)", ""]
-    shown = model_name(study, first, "rec-reg", study.seeds[0], study.bundled_variant(first, "rec-reg"))
-    calibrated = study.folder / "evaluation" / shown
-    lines += ["The same networks on the synthetic demo heart; no patient's image is shown in this repository.", ""]
-    lines += [f"![{name.removesuffix('.png')} on the demo heart]({name})" for name in figures_of(calibrated, target)]
+    lines += _demo_section(study, first, target) if study.data.of_the_paper else []
     write_text_atomically(target / "README.md", "\n".join(lines) + "\n")
 
 
+def _demo_section(study: Study, first: Structure, target: Path) -> list[str]:
+    shown = model_name(study, first, "rec-reg", study.seeds[0], study.bundled_variant(first, "rec-reg"))
+    calibrated = study.folder / "evaluation" / shown
+    if not calibrated.is_dir():
+        return []
+    lines = ["The same networks on the synthetic demo heart: no patient's image is shown.", ""]
+    return lines + [f"![{n.removesuffix('.png')} on the demo heart]({n})" for n in figures_of(calibrated, target)]
+
+
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """An evaluated model and its figures."""
 
     structure: Structure
@@ -78,16 +84,17 @@ class _Run:
         return _METHOD[self.kind] + (f", {self.variant.name}" if self.variant else "")
 
 
-def _evaluated(study: Study) -> list[_Run]:
+def evaluated_runs(study: Study) -> list[Run]:
+    """The evaluated models of a study, hardened ones behind the others; variants of the ablation are not among them."""
     runs = []
     for structure, kind, seed, variant in product(study.structures, KINDS, study.seeds, (None, HARDENED)):
         path = study.folder / "evaluation" / f"{model_name(study, structure, kind, seed, variant)}.json"
         if path.is_file():
-            runs.append(_Run(structure, kind, seed, variant, read_json(path)))
+            runs.append(Run(structure, kind, seed, variant, read_json(path)))
     return runs
 
 
-def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[str]:
+def _goal_table(study: Study, structure: Structure, runs: list[Run]) -> list[str]:
     mine = {
         run.kind: run
         for run in runs
@@ -122,7 +129,7 @@ def _goal_table(study: Study, structure: Structure, runs: list[_Run]) -> list[st
     return [f"## Goals: {structure.name}", "", *markdown_table(head, rows), ""]
 
 
-def _model_table(study: Study, runs: list[_Run]) -> list[str]:
+def _model_table(study: Study, runs: list[Run]) -> list[str]:
     rows = [
         (
             run.structure.name,
@@ -150,7 +157,7 @@ def _model_table(study: Study, runs: list[_Run]) -> list[str]:
     return lines
 
 
-def _kind_table(runs: list[_Run]) -> list[str]:
+def _kind_table(runs: list[Run]) -> list[str]:
     kinds = sorted({kind for run in runs for kind in run.figures["mae_by_kind"]})
     rows = [
         (
@@ -168,7 +175,7 @@ def _kind_table(runs: list[_Run]) -> list[str]:
     ]
 
 
-def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
+def _variant_table(study: Study, runs: list[Run]) -> list[str]:
     """What each addition brings: the same net trained in other ways."""
     structure, seed, ablation = study.structures[0], study.seeds[0], study.ablation
     name = model_name(study, structure, ablation.kind, seed)
@@ -193,7 +200,8 @@ def _variant_table(study: Study, runs: list[_Run]) -> list[str]:
     ]
     if len(evaluated) < 2:
         return [f"## Ablation: {structure.name}", "", "No variant was trained in this run of the study.", ""]
-    head = ("trained", "MAE U-nets", "MAE perturbed", "MAE on the kind never seen (goal at most .06)")
+    goal = " (goal at most .06)" if study.data.of_the_paper else ""
+    head = ("trained", "MAE U-nets", "MAE perturbed", f"MAE on the kind never seen{goal}")
     budget = "" if ablation.epochs is None else f", {ablation.epochs} epochs each"
     return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}{budget}", "", *markdown_table(head, rows), ""]
 
@@ -219,7 +227,7 @@ def _split_section(study: Study) -> list[str]:
     return [*lines, ""]
 
 
-def _sample_section(runs: list[_Run]) -> list[str]:
+def _sample_section(runs: list[Run]) -> list[str]:
     lines = ["## Test samples, evenly over ten bins of Dice as far as the bins allow", ""]
     for run in runs:
         nets, perturbed, volumes, partly = (
@@ -236,7 +244,28 @@ def _sample_section(runs: list[_Run]) -> list[str]:
     return [*lines, ""]
 
 
-def _time_section(study: Study) -> list[str]:
+def timed_stages(study: Study, runs: list[Run]) -> list[str]:
+    """The stages that the models on the page came from, by the names that the workflow gives to their times."""
+    first, seed, nets = study.structures[0], study.seeds[0], study.candidate_nets
+    stages = ["prepare", *(f"candidates-depth{d}-filters{f}" for d, f in product(nets.depths, nets.filters))]
+    for structure in dict.fromkeys(run.structure for run in runs):
+        stages += [f"perturbed-{structure.key}", f"familiarity-{structure.key}"]
+        if any(run.structure == structure and run.kind == "rec-reg" for run in runs):
+            stages.append(f"rec-{structure.key}")
+    attacked = attacked_models(study, first) if study.attack_study else []
+    for run in runs:
+        name = run_name(run.kind, run.structure, run.seed, run.variant)
+        stages += [name, f"calibrate-{name}", f"evaluate-{name}"]
+        if run.structure == first and (run.kind, run.seed, run.variant) in attacked:
+            stages += [f"attack-{name}"] + ([f"corrupt-{name}"] if run.seed == seed else [])
+    for variant in study.variants:
+        evaluated = f"{model_name(study, first, study.ablation.kind, seed, variant)}.json"
+        if (study.folder / "evaluation" / evaluated).is_file():
+            stages.append(run_name(study.ablation.kind, first, seed, variant))
+    return stages
+
+
+def _time_section(study: Study, runs: list[Run]) -> list[str]:
     rows = []
     for path in sorted((study.folder / "times").glob("*.tsv")):
         with path.open(encoding="utf-8") as file:
@@ -245,7 +274,16 @@ def _time_section(study: Study) -> list[str]:
             rows.append((path.stem, entry["h:m:s"]))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    return ["## Hardware and time", "", machine, "", *(markdown_table(("stage", "time"), rows) if rows else []), ""]
+    unknown = [stage for stage in timed_stages(study, runs) if stage not in dict(rows)]
+    lines = ["## Hardware and time", "", machine, ""]
+    if rows:
+        lines += [*markdown_table(("stage", "time"), rows), ""]
+    if unknown:
+        lines += [
+            "The time of these is not known: they ran outside the workflow or not at all, as where networks were taken"
+        ]
+        lines += [f"from a bundle, or had not ended when this page was written: {', '.join(unknown)}.", ""]
+    return lines
 
 
 def _figure(figures: dict[str, Any], part: str, key: str) -> str:

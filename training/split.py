@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from pathlib import Path
 
 from SegQualityQCLib.errors import InputError
 
@@ -11,12 +12,47 @@ from .configuration import Study
 from .files import read_json
 from .patients import Volume
 
+SHIPPED_SPLIT = Path(__file__).parent / "configs" / "acdc-split.json"  # of the study that the bundled models are of
+PARTS = ("train", "validation", "test")
 _HELD_OUT = 0.1  # share of the patients in validation, and of those in test
 
 
 def read_split(study: Study) -> dict[str, list[str]]:
     """The names of the patients of each part of a study, as training.prepare wrote them."""
     return read_json(study.folder / "split.json")
+
+
+def split_of(study: Study, volumes: list[Volume]) -> dict[str, list[str]]:
+    """The split that a study names in its setting ``split``, else one by lot."""
+    if study.split is None:
+        return split_patients(volumes, study.split_seed)
+    return kept_split(Path(study.split), volumes)
+
+
+def kept_split(path: Path, volumes: Iterable[Volume]) -> dict[str, list[str]]:
+    """The split in a file, as far as its patients are there; prints which it lacks and which are left out.
+
+    A split by lot changes with the patients that there are, so that a test patient of another release of the same data
+    may be one that a network was trained on.
+
+    Raises:
+        InputError: The file is no split, or none of the patients of a part is there.
+    """
+    kept = read_json(path)
+    if not isinstance(kept, dict) or set(kept) != set(PARTS) or not all(isinstance(kept[part], list) for part in PARTS):
+        raise InputError(f"The split {path} must hold three lists of patients: {', '.join(PARTS)}.")
+    there = {volume.patient for volume in volumes}
+    named = {patient for part in PARTS for patient in kept[part]}
+    for patients, says in ((there - named, "left out, in no part of it"), (named - there, "not in the data")):
+        if patients:
+            print(f"Split {path}: {says}: {', '.join(sorted(patients))}.")
+    split = {part: [patient for patient in kept[part] if patient in there] for part in PARTS}
+    for part, patients in split.items():
+        if not patients:
+            raise InputError(
+                f"No {part} patient of the split {path} is in the data: name other data, or leave out split."
+            )
+    return split
 
 
 def split_patients(volumes: Iterable[Volume], seed: int) -> dict[str, list[str]]:

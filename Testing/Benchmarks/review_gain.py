@@ -16,8 +16,7 @@ from simulated_candidates import Candidate, acdc_volumes, write_candidates
 
 from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.cohort.running import run_cohort
-from training.configuration import Study
-from training.split import split_patients
+from training.split import SHIPPED_SPLIT, kept_split
 
 POOR_BELOW = 0.7
 OPENED = (0.1, 0.2, 0.5)
@@ -54,7 +53,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     volumes = acdc_volumes()
-    test = set(split_patients(volumes, Study.split_seed)["test"])
+    test = set(kept_split(SHIPPED_SPLIT, volumes)["test"])
     if arguments.patients == "test":
         volumes = [volume for volume in volumes if volume.patient in test]
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ from SegQualityQCLib.suggesting import suggestion_key
 from training.configuration import DataSource
 from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
-from training.split import split_patients
+from training.split import SHIPPED_SPLIT, kept_split
 
 MYOCARDIUM, THRESHOLD, SEED, RANDOM_ORDERS = 2, 0.7, 0, 50
 STEPS = (0, 1, 2, 3, 4, 6, 8)
@@ -50,9 +50,9 @@ def curve(candidate: np.ndarray, reference: np.ndarray, order: list[int]) -> np.
 
 
 def held_out_volumes(parts: tuple[str, ...] = ("validation", "test")) -> list[Volume]:
-    """The volumes of the patients that no network was trained on; those of the test part nothing was fitted on."""
+    """The volumes of patients that no bundled network was trained on; on those of the test part nothing was fitted."""
     volumes = find_volumes(DataSource("acdc", "ACDC_ROOT"))
-    split = split_patients(volumes, SEED)
+    split = kept_split(SHIPPED_SPLIT, volumes)
     held_out = {patient for part in parts for patient in split[part]}
     return [volume for volume in volumes if volume.patient in held_out]
 

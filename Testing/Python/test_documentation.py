@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from SegQualityQCLib.cli.main import app
+from training import configuration
 from training.configuration import read_study
+from training.naming import attacked_models
 
 
 def test_the_documentation_builds_without_a_warning(repository, tmp_path):
@@ -51,9 +54,27 @@ def test_the_options_of_cohort_that_the_tutorial_names_are_there(repository):
 
 def test_the_study_of_the_tutorial_is_one_that_training_reads(repository, tmp_path):
     page = (repository / "docs" / "train-a-model.md").read_text(encoding="utf-8")
-    (study,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    study, attacks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "liver.yaml").write_text(study, encoding="utf-8")
-    assert read_study(tmp_path / "liver.yaml").structure("liver").label == 1
+    read = read_study(tmp_path / "liver.yaml")
+    assert read.structure("liver").label == 1 and read.attack_study is None
+    (tmp_path / "attacked.yaml").write_text(study + attacks, encoding="utf-8")
+    read = read_study(tmp_path / "attacked.yaml")
+    assert read.attack_study.slices == 30 and read.hardening["direct"].epochs == 22
+    assert len(attacked_models(read, read.structure("liver"))) == 3
+
+
+def test_the_reference_explains_every_setting_of_a_study():
+    for kind in vars(configuration).values():
+        if dataclasses.is_dataclass(kind):
+            unexplained = {entry.name for entry in dataclasses.fields(kind)} - named_in(kind.__doc__)
+            assert not unexplained, f"{kind.__name__}: {unexplained}"
+
+
+def named_in(docstring: str) -> set[str]:
+    """The attributes that a docstring explains, one or several a line."""
+    heads = re.findall(r"^ {8}(\w+(?:, \w+)*): ", docstring, re.MULTILINE)
+    return {name for head in heads for name in head.split(", ")}
 
 
 def test_every_picture_of_a_page_is_there_and_small(repository):

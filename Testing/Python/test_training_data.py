@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +22,19 @@ from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
 from training.dice import dice_of, dice_of_arrays
-from training.export import model_card
+from training.evaluate import measure
+from training.export import model_card, summary
 from training.files import write_arrays, write_json
-from training.naming import candidate_files
-from training.patients import find_volumes
+from training.naming import candidate_files, model_name
+from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
-from training.split import split_patients
+from training.provenance import provenance_of
+from training.restore import restore
+from training.results_page import write_results
+from training.scoring import Scores
+from training.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
+from training.windows import Windows
 
 
 def test_the_split_keeps_patients_whole_and_groups_in_like_numbers(acdc_root):
@@ -221,3 +231,158 @@ def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, n
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_study_keeps_to_the_split_that_it_names_and_says_who_is_left_out(repository, nnunet, tmp_path, capsys):
+    kept = {"train": ["heart_3", "heart_9"], "validation": ["heart_1"], "test": ["heart_0"]}
+    (tmp_path / "kept.json").write_text(json.dumps(kept), encoding="utf-8")
+    study = replace(study_of(repository, tmp_path, nnunet), split=str(tmp_path / "kept.json"))
+    prepare(study)
+    assert read_split(study) == {"train": ["heart_3"], "validation": ["heart_1"], "test": ["heart_0"]}
+    assert Windows.of(study).volume_patients == ("heart_0", "heart_1", "heart_3")
+    said = capsys.readouterr().out
+    assert "left out, in no part of it: heart_2." in said and "not in the data: heart_9." in said
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ({"train": ["heart_0"], "validation": ["heart_1"]}, "must hold three lists"),
+        ({"train": ["heart_0"], "validation": ["heart_1"], "test": ["heart_8"]}, "No test patient of the split"),
+    ],
+)
+def test_a_split_that_cannot_be_kept_is_refused(repository, nnunet, tmp_path, kept, said):
+    (tmp_path / "kept.json").write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        prepare(replace(study_of(repository, tmp_path, nnunet), split=str(tmp_path / "kept.json")))
+
+
+def volumes_of(patients):
+    return [Volume(f"{name}_frame01", name, "NOR", Path(name), Path(name)) for name in patients]
+
+
+def test_all_of_acdc_is_tested_on_the_patients_that_the_bundled_models_do_not_know(repository, capsys):
+    results = (repository / "training" / "results" / "README.md").read_text(encoding="utf-8")
+    published = {
+        part: re.search(rf"^- {part} \(\d+\): (.*)$", results, re.MULTILINE).group(1).split(", ") for part in PARTS
+    }
+    everyone = volumes_of(f"patient{number:03}" for number in range(1, 101))
+    study = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
+    assert (repository / study.split).samefile(SHIPPED_SPLIT)
+    assert split_of(replace(study, split=str(SHIPPED_SPLIT)), everyone) == published
+    assert "left out, in no part of it: patient002, patient017" in capsys.readouterr().out
+    assert set(split_patients(everyone, 0)["test"]) & set(published["train"])  # by lot some would be known
+
+
+def test_the_shipped_split_is_the_one_by_lot_of_the_release_that_it_was_made_of(acdc_root):
+    volumes = find_volumes(DataSource("acdc", str(acdc_root)))
+    assert kept_split(SHIPPED_SPLIT, volumes) == split_patients(volumes, seed=0)
+
+
+def test_a_bundled_model_is_not_restored_into_a_study_that_tests_on_patients_it_knows(repository, tmp_path):
+    study = read_study(repository / "training" / "configs" / "acdc-cpu.yaml", tmp_path)
+    write_json(
+        study.folder / "split.json", {"train": ["patient003"], "validation": ["patient013"], "test": ["patient001"]}
+    )
+    bundle = repository / "Resources" / "Models" / "acdc-lv-myocardium-direct"
+    with pytest.raises(InputError, match=r"was trained on .* holds out: patient001\. Add split: "):
+        restore(study, study.structures[0], "direct", 0, bundle)
+
+
+def test_a_label_that_no_reference_holds_is_said_before_anything_is_trained(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    liver = replace(study.structures[0], label=7, name="liver")
+    with pytest.raises(InputError, match=r"^No reference holds label 7 \(liver\): the labels are 1, 2, 3\.$"):
+        prepare(replace(study, structures=(*study.structures, liver)))
+    assert not (study.folder / "windows.npz").exists()
+
+
+def test_a_label_that_a_part_of_the_split_lacks_is_said(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    prepare(study)
+    (test,) = read_split(study)["test"]
+    labels = demo_reference()
+    sitk.WriteImage(sitk.Mask(labels, labels != 2), str(nnunet / "labelsTr" / f"{test}.nii.gz"))
+    with pytest.raises(InputError, match="No window of a test patient holds label 2"):
+        prepare(study)
+
+
+def stage(repository, *arguments):
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=repository, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_bad_input_of_a_stage_is_one_sentence_and_no_traceback(repository, nnunet, tmp_path):
+    study_of(repository, tmp_path, nnunet)
+    (nnunet / "dataset.json").unlink()
+    chosen = ("--config", str(tmp_path / "study.yaml"), "--runs", str(tmp_path / "runs"))
+    run = stage(repository, "training.prepare", *chosen)
+    assert run.returncode == 1 and run.stdout == ""
+    assert re.fullmatch(r"Error: The data folder .* has no usable dataset\.json: .*\.\n", run.stderr)
+    run = stage(repository, "training.calibrate", *chosen, *["--structure", "liver", "--kind", "direct", "--seed", "0"])
+    assert run.returncode == 1
+    assert run.stderr == "Error: The study acdc-smoke has no structure 'liver': it has lv-myocardium.\n"
+
+
+def test_the_card_explains_each_figure_and_keeps_the_poor_ones(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    part = {"mae": [0.04, 0.03, 0.05], "r": [0.98] * 3, "coverage": [0.95] * 3, "width": [0.2] * 3, "slices": 40}
+    figures = {
+        "nets": part,
+        "perturbed": part | {"mae": [0.1] * 3, "coverage": [0.8] * 3, "slices": 50},
+        "volume": {"mae": 0.02, "volumes": 6},
+        "volume_partly": {"mae": 0.09, "volumes": 7},
+    }
+    said = summary(figures)
+    assert said["mae"] == 0.07 and said["coverage_perturbed"] == 0.8 and said["volume_partly_mae"] == 0.09
+    card = model_card(
+        study, study.structures[0], "direct", figures, {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
+    )
+    for name in said:
+        assert re.search(rf"^\| {name} \| [\d.]+ \| \w.+ \|$", card, re.MULTILINE)
+    assert "4 patients, of them 2 train, 1 validation, 1 test" in card
+    assert "40 slices drawn by U-nets, 50 slices of reference masks made wrong, 6 volumes" in card
+
+
+def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
+    shipped = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
+    assert "90 of the 100 training patients" in provenance_of(shipped.data).data
+    assert "90 of" not in provenance_of(DataSource("acdc", "ACDC_ROOT")).data
+
+
+def evaluated(study):
+    """What the results page is made from, of a study whose stages all but lack their times."""
+    rng = np.random.default_rng(0)
+    columns = {entry.name: rng.random(50) for entry in fields(Scores)}
+    columns |= {"patient": np.arange(50) % 3, "kind": np.where(np.arange(50) < 25, -1, 0), "unfamiliar": np.zeros(50)}
+    columns |= {"volume_share": np.ones(50), "volume_kind": np.full(50, -1)}
+    scores = Scores(**columns)
+    name = model_name(study, study.structures[0], "direct", 0)
+    (study.folder / "evaluation").mkdir(parents=True)
+    scores.write(study.folder / "evaluation" / f"{name}.npz")
+    write_json(study.folder / "evaluation" / f"{name}.json", measure(scores, 20, 0))
+    write_json(study.folder / "split.json", {part: [part] for part in PARTS})
+    (study.folder / "times").mkdir()
+    (study.folder / "times" / "prepare.tsv").write_text("s\th:m:s\n1.0\t0:00:01\n", encoding="utf-8")
+
+
+def test_the_results_page_of_another_organ_has_no_goals_of_the_heart(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    evaluated(study)
+    write_results(study, tmp_path / "export")
+    page = (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
+    assert "## All models, test patients" in page
+    assert not any(word in page for word in ("Goals", "goal", "paper |", "demo heart", "no patient's image"))
+    write_results(replace(study, data=replace(study.data, layout="acdc")), tmp_path / "export")
+    assert "## Goals" in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_results_page_names_the_stages_whose_time_is_not_known(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    evaluated(study)
+    write_results(study, tmp_path / "export")
+    _, _, times = (tmp_path / "export" / "README.md").read_text(encoding="utf-8").partition("## Hardware and time")
+    assert "| prepare | 0:00:01 |" in times
+    unknown = times.partition("The time of these is not known")[2].partition("\n\n")[0]
+    assert "calibrate-direct-lv-myocardium-seed0, evaluate-direct" in unknown
+    assert "prepare" not in unknown and "rec-reg" not in unknown

@@ -20,6 +20,7 @@ pytest.importorskip("lightning", reason="the training extra is not installed")
 
 from training.configuration import read_study
 from training.restore import restore
+from training.results_page import evaluated_runs, timed_stages
 
 SMOKE = "training/configs/acdc-smoke.yaml"
 
@@ -45,6 +46,9 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert len(report.slices) == 10
     page = (exported / "README.md").read_text(encoding="utf-8")
     assert "## Goals: left ventricular myocardium" in page and "patient" in page
+    study = read_study(repository / SMOKE, tmp_path)
+    timed = {path.stem for path in (study.folder / "times").glob("*.tsv")}
+    assert set(timed_stages(study, evaluated_runs(study))) == timed
     attacks = (exported / "attacks.md").read_text(encoding="utf-8")
     assert "acdc-lv-myocardium-seed0-hardened" in attacks and "slice thickness" in attacks
     again = snakemake(repository, tmp_path, "--dry-run")
