@@ -281,6 +281,7 @@ def test_the_shipped_split_is_the_one_by_lot_of_the_release_that_it_was_made_of(
 
 def test_a_bundled_model_is_not_restored_into_a_study_that_tests_on_patients_it_knows(repository, tmp_path):
     study = read_study(repository / "training" / "configs" / "acdc-cpu.yaml", tmp_path)
+    study.folder.mkdir()
     write_json(
         study.folder / "split.json", {"train": ["patient003"], "validation": ["patient013"], "test": ["patient001"]}
     )
