@@ -238,7 +238,10 @@ def test_a_run_that_is_asked_to_end_leaves_tables_and_page_of_what_is_done(files
     manifest = write_manifest(some_cases(files, 60), tmp_path / "manifest.csv")
     out = tmp_path / "out"
     with subprocess.Popen(
-        command(manifest, "--out", out, "--workers", 1), stderr=subprocess.PIPE, encoding="utf-8"
+        command(manifest, "--out", out, "--workers", 1),
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # tests that a shell runs behind ignore SIGINT
     ) as process:
         while not list((out / "cases").glob("*.json")):
             assert process.poll() is None
