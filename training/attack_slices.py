@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from .dice import dice_of
 from .split import read_split
 from .windows import Windows, crop
 
+BAD, GOOD = 0.6, 0.8  # a slice below the one is bad, from the other on good
 BATCH = 6  # slices that are attacked together; more do not fit into a CPU's cache and take longer each
 
 
@@ -57,20 +58,32 @@ def test_slices(study: Study, structure: Structure, settings: AttackStudy) -> Sl
     Raises:
         InputError: There is none: the U-nets drew nothing on the test patients.
     """
+    slices = _drawn(study, structure, settings, settings.slices, below=1.0)
+    if len(slices) == 0:
+        raise InputError(f"No candidate of the {structure.name} was drawn on the test patients: train longer.")
+    return slices
+
+
+def bad_slices(study: Study, structure: Structure, settings: AttackStudy) -> Slices:
+    """Draw bad candidates of the test patients, evenly over the bins of Dice below :data:`BAD`; there may be none."""
+    return _drawn(study, structure, settings, settings.bad_slices, below=BAD)
+
+
+def _drawn(study: Study, structure: Structure, settings: AttackStudy, total: int, *, below: float) -> Slices:
+    """Candidates of the U-nets and, for their share, perturbed reference masks, with a Dice below a multiple of .1."""
     windows = Windows.of(study)
     split = read_split(study)
     rows = windows.rows_of(split["test"])
     rng = np.random.default_rng(study.split_seed)
-    perturbed = round(settings.slices * settings.perturbed)
+    perturbed = round(total * settings.perturbed)
     parts = []
-    for make, count in ((net_pool, settings.slices - perturbed), (perturbed_pool, perturbed)):
-        if count:
-            pool = make(study, structure, windows)
-            parts.append(_cut(study, structure, windows, pool, pool.draw(rows, count, rng)))
+    for make, count in ((net_pool, total - perturbed), (perturbed_pool, perturbed)):
+        pool = make(study, structure, windows)
+        if below < 1.0:
+            pool = replace(pool, dice=np.where(pool.dice < below, pool.dice, np.float32(np.nan)))
+        parts.append(_cut(study, structure, windows, pool, pool.draw(rows, round(count / below), rng)))
     image, mask, dice = (torch.cat(column) for column in zip(*(part[:3] for part in parts), strict=True))
     kept = np.flatnonzero(mask.sum((1, 2, 3)).numpy() > 0)
-    if len(kept) == 0:
-        raise InputError(f"No candidate of the {structure.name} was drawn on the test patients: train longer.")
     patient = np.concatenate([part[3] for part in parts])
     return Slices(image[kept], mask[kept], dice[kept], patient[kept])
 

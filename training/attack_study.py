@@ -23,7 +23,7 @@ from SegQualityQCLib.network_estimators import DirectEstimator, RecRegEstimator
 from SegQualityQCLib.networks import difference
 
 from .attack_record import Record
-from .attack_slices import Slices, test_slices
+from .attack_slices import BAD, GOOD, Slices, bad_slices, test_slices
 from .attacks import (
     DIFFERENCE_LIMITS,
     IMAGE_LIMITS,
@@ -40,7 +40,6 @@ from .configuration import AttackStudy, Structure, Study, Variant, stage_argumen
 from .defences import averaged, smoothed
 from .naming import model_name
 
-BAD, GOOD = 0.6, 0.8  # a slice below the one is bad, above the other good
 UP, DOWN = 1.0, -1.0
 
 Scorer = Callable[[Tensor], Score]  # masks -> what is scored
@@ -150,15 +149,18 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
         rival = evaluated_model(study, model_name(study, structure, "direct", seed))
         models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
         sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), settings.eps, *models)
-    for key, measured in (("steps", _longer), ("smallest_eps", _smallest)):
+    bad = bad_slices(study, structure, settings)
+    for key, measured, part in (
+        ("steps", _longer, slices),
+        ("smallest_eps", _smallest, slices),
+        ("further_bad", _made_good, bad),
+    ):
         if key not in record.figures:
-            record.keep(**{key: measured(slices, estimator, settings, generator.manual_seed(study.split_seed))})
+            record.keep(**{key: measured(part, estimator, settings, generator.manual_seed(study.split_seed))})
+            print(name, key, record.figures[key], flush=True)
     for defence, scorer in _defended(plain, settings, generator).items():
         sweep(f"fgsm-{defence}", slices, _fgsm(slices, scorer, IMAGE_LIMITS), settings.eps, scorer)
-        # A step through the average costs as many gradients as it has copies.
-        fewer = settings.noise_copies if defence == "averaged" else 1
-        craft = partial(steps, steps=max(1, settings.pgd_steps // fewer))
-        sweep(f"pgd-{defence}", slices, craft, settings.pgd_eps[:1], scorer)
+        sweep(f"pgd-{defence}", slices, steps, settings.pgd_eps[:1], scorer)
 
 
 def _sweep(
@@ -216,9 +218,9 @@ def _defended(plain: Scorer, settings: AttackStudy, generator: Generator) -> dic
 
 
 def _longer(slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator) -> dict[str, Any]:
-    """Whether more steps do more harm: the error and the gain in logits after each step of a run twice as long."""
+    """Whether more steps do more harm: the error and the gain in logits after each step of a longer run."""
     slices = slices.part(slice(settings.long_slices))
-    eps, total = settings.pgd_eps[0], 2 * settings.pgd_steps
+    eps, total = settings.pgd_eps[0], settings.long_steps
     errors, gains = [], []
     for batch in slices.batches():
         image, dice = slices.image[batch], slices.dice[batch]
@@ -260,6 +262,26 @@ def _smallest(
             ).tolist()
         found[key] = [value if np.isfinite(value) else None for value in values]
     return found
+
+
+def _made_good(
+    slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
+) -> dict[str, Any]:
+    """How many bad slices PGD makes look good with its first eps, and the highest Dice that it brings one to."""
+    eps, steps = settings.pgd_eps[0], settings.pgd_steps
+    highest: list[float] = []
+    for batch in slices.batches():
+        score = score_of_pipeline(estimator, slices.mask[batch])
+        up = torch.full_like(slices.dice[batch], UP)
+        found = pgd(score, slices.image[batch], up, eps, IMAGE_LIMITS, steps=steps, generator=generator)
+        highest += torch.sigmoid(found.logits).tolist()
+    return {
+        "eps": eps,
+        "slices": len(slices),
+        "patients": len(np.unique(slices.patient)),
+        "made_good": sum(predicted > GOOD for predicted in highest),
+        "highest": max(highest, default=None),
+    }
 
 
 def _share(hit: Tensor) -> float | None:

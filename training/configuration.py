@@ -209,7 +209,9 @@ class AttackStudy:
         eps: Of the one-step attacks; the paper's.
         pgd_eps: Of PGD; the defences are tried at the first, the transfer to other models at the last.
         pgd_steps: Steps of PGD.
-        long_slices: Slices that PGD also attacks with twice the steps, to show what more of them add.
+        long_slices: Slices that PGD also attacks with more steps, to show what these add.
+        long_steps: Steps of that longer run.
+        bad_slices: Bad candidates, drawn apart, that PGD with the first eps tries to make look good.
         bisection_steps: Steps of each PGD in the search for the smallest eps.
         bisection_rounds: Halvings of that search, which begins at the largest ``eps``.
         smoothing: Standard deviation in pixels of the defence that blurs the image.
@@ -225,6 +227,8 @@ class AttackStudy:
     pgd_eps: tuple[float, ...] = (0.05, 0.1)
     pgd_steps: int = 40
     long_slices: int = 20
+    long_steps: int = 160
+    bad_slices: int = 150
     bisection_steps: int = 20
     bisection_rounds: int = 4
     smoothing: float = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert set(timed_stages(study, evaluated_runs(study))) == timed
     attacks = (exported / "attacks.md").read_text(encoding="utf-8")
     assert "acdc-lv-myocardium-seed0-hardened" in attacks and "slice thickness" in attacks
+    assert re.search(r"\| acdc-lv-myocardium-seed0 \| 0\.1 \| \d of [1-9]", attacks)  # bad slices made to look good
     again = snakemake(repository, tmp_path, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
     a_bundles_network_can_take_the_place_of_a_trained_one(repository, tmp_path, bundle.folder)
