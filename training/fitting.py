@@ -31,7 +31,9 @@ def fit(
     ``validate_every`` counts epochs; validation costs a third of an epoch of REG-Net.
     """
     last = folder / "last.ckpt"
-    used = [ModelCheckpoint(folder, filename="newest", save_last="link"), *callbacks]
+    # Left to itself, Lightning would save after validations only.
+    newest = ModelCheckpoint(folder, filename="newest", save_last="link", save_on_train_epoch_end=True)
+    used = [newest, *callbacks]
     if averaging:
         used.append(EMAWeightAveraging(decay=averaging))
     trainer = lightning.Trainer(
