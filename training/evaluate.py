@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from SegQualityQCLib.bundle import ModelBundle
 from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.network_estimators import RecRegEstimator
+from SegQualityQCLib.networks import RecNet
 
+from .bootstrap import with_bootstrap
 from .bundling import write_bundle
 from .configuration import Structure, Study, Variant, stage_arguments
 from .files import read_json, write_json
 from .naming import model_name
+from .rec_net import reconstruction_errors
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
 from .split import read_split
-
-_RESAMPLES = 1000
 
 
 def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
@@ -51,6 +53,8 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
     scores = score_patients(study, structure, estimator, split["test"])
     scores.write(folder / f"{name}.npz")
     figures = measure(scores, study.sampling.test, study.split_seed)
+    if isinstance(estimator, RecRegEstimator):
+        figures["reconstruction"] = _reconstruction(study, structure, estimator.rec_net)
     write_json(folder / f"{name}.json", figures)
     print(json.dumps(figures, indent=1))
 
@@ -62,23 +66,33 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
     from the perturbed masks.
     """
     figures: dict[str, Any] = {}
+    error = np.abs(scores.predicted - scores.true)
+    of_slices = partial(_interval_figures, scores.patient, error, scores.true, scores.low, scores.high)
     for part, chosen in (("nets", scores.kind == NET), ("perturbed", scores.kind != NET)):
         places = balanced(scores, chosen, count, seed)
-        if len(places) == 0:
-            continue
-        figures[part] = {
-            "slices": len(places),
-            "mae": _with_bootstrap(_mae, scores, places),
-            "sd": float(np.std(np.abs(scores.predicted[places] - scores.true[places]))),
-            "r": _with_bootstrap(_correlation, scores, places),
-            "coverage": _with_bootstrap(_coverage, scores, places),
-            "width": _with_bootstrap(_width, scores, places),
-        }
+        if len(places):
+            figures[part] = {
+                "slices": len(places),
+                **of_slices(places),
+                "sd": float(error[places].std()),
+                "r": with_bootstrap(partial(_correlation, scores), scores.patient, places),
+            }
+    usable = np.isfinite(error)
     figures["mae_by_kind"] = {
-        kind_name(kind): float(np.nanmean(np.abs(scores.predicted - scores.true)[scores.kind == kind]))
-        for kind in np.unique(scores.kind).tolist()
+        kind_name(kind): with_bootstrap(
+            partial(_mean, error), scores.patient, np.flatnonzero(usable & (scores.kind == kind))
+        )
+        for kind in np.unique(scores.kind[usable]).tolist()
     }
     whole, by_net = scores.volume_share == 1, scores.volume_kind == NET
+    of_volumes = partial(
+        _interval_figures,
+        scores.volume_patient,
+        np.abs(scores.volume_predicted - scores.volume_true),
+        scores.volume_true,
+        scores.volume_low,
+        scores.volume_high,
+    )
     for part, chosen in (
         ("volume", whole & by_net),
         ("volume_partly", ~whole & by_net),
@@ -86,55 +100,38 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
         ("volume_perturbed", whole & (scores.volume_kind == PERTURBED)),
     ):
         if chosen.any():
-            figures[part] = _volume_figures(scores, chosen)
+            figures[part] = {"volumes": int(chosen.sum()), **of_volumes(np.flatnonzero(chosen))}
     figures["unfamiliar"] = float(scores.unfamiliar.mean())
     return figures
 
 
-def _volume_figures(scores: Scores, chosen: NDArray[np.bool_]) -> dict[str, Any]:
-    predicted, true, low, high = (
-        values[chosen]
-        for values in (scores.volume_predicted, scores.volume_true, scores.volume_low, scores.volume_high)
-    )
-    return {
-        "volumes": len(true),
-        "mae": float(np.abs(predicted - true).mean()),
-        "coverage": float(((low <= true) & (true <= high)).mean()),
-        "width": float((high - low).mean()),
-    }
+def _interval_figures(
+    patient: NDArray, error: NDArray, true: NDArray, low: NDArray, high: NDArray, places: NDArray[np.int64]
+) -> dict[str, list[float]]:
+    """Mean error, and coverage and mean width of the interval."""
+    held = (low <= true) & (true <= high)
+    values = {"mae": error, "coverage": held, "width": high - low}
+    return {key: with_bootstrap(partial(_mean, value), patient, places) for key, value in values.items()}
 
 
-def _with_bootstrap(
-    measured: Callable[[Scores, NDArray[np.int64]], float], scores: Scores, places: NDArray[np.int64]
-) -> list[float]:
-    """A figure, and the ends of its 95 % interval over patients drawn with replacement."""
-    rng = np.random.default_rng(0)
-    patients = scores.patient[places]
-    members = {patient: places[patients == patient] for patient in np.unique(patients).tolist()}
-    names = list(members)
-    values = []
-    for _ in range(_RESAMPLES):
-        drawn = rng.choice(len(names), len(names))
-        values.append(measured(scores, np.concatenate([members[names[turn]] for turn in drawn])))
-    low, high = np.quantile(values, [0.025, 0.975])
-    return [measured(scores, places), float(low), float(high)]
-
-
-def _mae(scores: Scores, places: NDArray[np.int64]) -> float:
-    return float(np.abs(scores.predicted[places] - scores.true[places]).mean())
+def _mean(values: NDArray, places: NDArray[np.int64]) -> float:
+    return float(values[places].mean())
 
 
 def _correlation(scores: Scores, places: NDArray[np.int64]) -> float:
     return float(np.corrcoef(scores.predicted[places], scores.true[places])[0, 1])
 
 
-def _coverage(scores: Scores, places: NDArray[np.int64]) -> float:
-    true = scores.true[places]
-    return float(((scores.low[places] <= true) & (true <= scores.high[places])).mean())
-
-
-def _width(scores: Scores, places: NDArray[np.int64]) -> float:
-    return float((scores.high[places] - scores.low[places]).mean())
+def _reconstruction(study: Study, structure: Structure, rec_net: RecNet) -> dict[str, list[float]]:
+    """REC-Net's mean L1 on slices with a reference, which REC-Net is given the rest of."""
+    split = read_split(study)
+    figures = {}
+    for part in ("validation", "test"):
+        errors = reconstruction_errors(study, structure, rec_net, split[part])
+        places = np.arange(len(errors.patient))
+        figures[part] = with_bootstrap(partial(_mean, errors.whole), errors.patient, places)
+        figures[f"{part}_inside"] = with_bootstrap(partial(_mean, errors.inside), errors.patient, places)
+    return figures
 
 
 if __name__ == "__main__":

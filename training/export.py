@@ -62,7 +62,7 @@ def summary(figures: dict[str, Any]) -> dict[str, float]:
         said |= {f"{key}_nets": figures["nets"][key][0] for key in ("r", "coverage", "width")}
     if "perturbed" in figures:
         said["coverage_perturbed"] = figures["perturbed"]["coverage"][0]
-    said |= {f"{part}_mae": figures[part]["mae"] for part in ("volume", "volume_partly") if part in figures}
+    said |= {f"{part}_mae": figures[part]["mae"][0] for part in ("volume", "volume_partly") if part in figures}
     return {key: round(said[key], 4) for key in _MEANING if key in said}
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import lightning.pytorch as lightning
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -91,6 +95,34 @@ def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> Non
     (figures,) = trainer.validate(module, loaders["validation"], verbose=False)
     write_json(folder / "figures.json", {"epochs": epochs, **figures}, indent=2)
     save_weights(module.network, folder / "rec_net.pt")
+
+
+@dataclass(frozen=True)
+class ReconstructionErrors:
+    """Of each slice with a reference: its patient, and the mean absolute error in the window and inside the mask."""
+
+    patient: NDArray[np.str_]
+    whole: NDArray[np.float64]
+    inside: NDArray[np.float64]
+
+
+@torch.inference_mode()
+def reconstruction_errors(
+    study: Study, structure: Structure, rec_net: RecNet, patients: list[str]
+) -> ReconstructionErrors:
+    """What a REC-Net reconstructs from the rest of these patients' slices, held against the slices themselves."""
+    windows = Windows.of(study)
+    rows = windows.rows_of(patients)
+    rows = rows[(windows.labels[rows] == structure.label).any(axis=(1, 2))]
+    drawn = RecTraining(study, windows, structure.label)
+    errors = []
+    for part in torch.from_numpy(rows).split(64):
+        image, mask = drawn.batch(part, None)
+        error = (rec_net(image * (1 - mask)).float() - image).abs()
+        inside = (error * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)
+        errors.append(torch.stack([error.mean((1, 2, 3)), inside]))
+    whole, inside = torch.cat(errors, dim=1).double().numpy()
+    return ReconstructionErrors(np.array(windows.volume_patients)[windows.volume[rows]], whole, inside)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def write_results(study: Study, target: Path) -> None:
     lines = [
         f"# Results of the study {study.name}",
         "",
-        "Made by `python -m training.results_page`; do not edit. All but the L1 of REC-Nets is measured on patients",
+        "Made by `python -m training.results_page`; do not edit. Where nothing else is said, figures are of patients",
         "outside training and validation, through the library's own estimator. Brackets: 95 % interval from resampling",
         "patients.",
         "",
@@ -45,7 +45,7 @@ def write_results(study: Study, target: Path) -> None:
         *_model_table(study, runs),
         *_kind_table(runs),
         *_variant_table(study, runs),
-        *_reconstruction_table(study),
+        *_reconstruction_table(study, runs),
         *_split_section(study),
         *_sample_section(runs),
         *_time_section(study, runs),
@@ -102,10 +102,10 @@ def _goal_table(study: Study, structure: Structure, runs: list[Run]) -> list[str
         and run.seed == study.seeds[0]
         and run.variant == study.bundled_variant(structure, run.kind)
     }
-    rec = study.folder / f"rec-{structure.key}" / "figures.json"
-    l1 = read_json(rec)["val_l1"] if rec.is_file() else float("nan")
     methods = [kind for kind in structure.kinds if kind in mine]
     goals = (
+        ("REC-Net L1, validation patients", "about 0.01", "at most 0.0095", "reconstruction", "validation"),
+        ("REC-Net L1, test patients", "-", "-", "reconstruction", "test"),
         ("MAE, uniform Dice", ".04 ± .05", "at most .035", "nets", "mae"),
         ("Pearson r", "-", "at least .97", "nets", "r"),
         ("volume Dice MAE, all drawn slices scored", "-", "at most .03", "volume", "mae"),
@@ -114,14 +114,6 @@ def _goal_table(study: Study, structure: Structure, runs: list[Run]) -> list[str
         ("90 % interval: mean width", "-", "at most .15", "nets", "width"),
     )
     rows = [
-        (
-            "REC-Net validation L1",
-            "about 0.01",
-            "at most 0.0095",
-            *(f"{l1:.4f}" if k == "rec-reg" else "" for k in methods),
-        )
-    ]
-    rows += [
         (what, paper, goal, *(_figure(mine[k].figures, part, figure) for k in methods))
         for what, paper, goal, part, figure in goals
     ]
@@ -163,7 +155,7 @@ def _kind_table(runs: list[Run]) -> list[str]:
         (
             run.structure.name,
             run.method,
-            *(f"{run.figures['mae_by_kind'].get(kind, float('nan')):.3f}" for kind in kinds),
+            *(_figure(run.figures, "mae_by_kind", kind, interval=False) for kind in kinds),
         )
         for run in runs
     ]
@@ -194,7 +186,7 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
             says,
             _figure(figures, "nets", "mae"),
             _figure(figures, "perturbed", "mae"),
-            "" if without is None else f"{without}: {figures['mae_by_kind'][without]:.3f}",
+            "" if without is None else f"{without}: {_figure(figures, 'mae_by_kind', without)}",
         )
         for says, without, figures in evaluated
     ]
@@ -206,17 +198,17 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
     return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}{budget}", "", *markdown_table(head, rows), ""]
 
 
-def _reconstruction_table(study: Study) -> list[str]:
+def _reconstruction_table(study: Study, runs: list[Run]) -> list[str]:
     rows = []
     for structure in study.structures:
-        path = study.folder / f"rec-{structure.key}" / "figures.json"
-        if path.is_file():
-            figures = read_json(path)
-            rows.append(
-                (structure.name, str(figures["epochs"]), f"{figures['val_l1']:.4f}", f"{figures['val_l1_inside']:.4f}")
-            )
-    head = ("structure", "epochs", "validation L1", "inside the mask")
-    return ["## REC-Nets", "", *markdown_table(head, rows), ""]
+        found = [r.figures for r in runs if r.structure == structure and "reconstruction" in r.figures]
+        if found:  # of any run: they share their REC-Net
+            columns = ("validation", "validation_inside", "test", "test_inside")
+            rows.append((structure.name, *(_figure(found[0], "reconstruction", key) for key in columns)))
+    if not rows:
+        return []
+    head = ("structure", "validation L1", "inside the mask", "test L1", "inside the mask")
+    return ["## REC-Nets, reference masks", "", *markdown_table(head, rows), ""]
 
 
 def _split_section(study: Study) -> list[str]:
@@ -286,15 +278,13 @@ def _time_section(study: Study, runs: list[Run]) -> list[str]:
     return lines
 
 
-def _figure(figures: dict[str, Any], part: str, key: str) -> str:
-    """A figure with its interval where it has one, or a dash where it could not be measured."""
+def _figure(figures: dict[str, Any], part: str, key: str, *, interval: bool = True) -> str:
+    """A figure with its interval, or a dash where it could not be measured."""
     figure = figures.get(part, {}).get(key)
     if figure is None:
         return "-"
-    if isinstance(figure, float):
-        return f"{figure:.3f}"
-    value, low, high = figure
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    value, low, high = (f"{number:.4f}" if part == "reconstruction" else f"{number:.3f}" for number in figure)
+    return f"{value} [{low}, {high}]" if interval else value
 
 
 def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

@@ -18,6 +18,7 @@ import torch
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
+from training.bootstrap import with_bootstrap
 from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
@@ -331,8 +332,8 @@ def test_the_card_explains_each_figure_and_keeps_the_poor_ones(repository, nnune
     figures = {
         "nets": part,
         "perturbed": part | {"mae": [0.1] * 3, "coverage": [0.8] * 3, "slices": 50},
-        "volume": {"mae": 0.02, "volumes": 6},
-        "volume_partly": {"mae": 0.09, "volumes": 7},
+        "volume": {"mae": [0.02] * 3, "volumes": 6},
+        "volume_partly": {"mae": [0.09] * 3, "volumes": 7},
     }
     said = summary(figures)
     assert said["mae"] == 0.07 and said["coverage_perturbed"] == 0.8 and said["volume_partly_mae"] == 0.09
@@ -349,6 +350,17 @@ def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
     shipped = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
     assert "90 of the 100 training patients" in provenance_of(shipped.data).data
     assert "90 of" not in provenance_of(DataSource("acdc", "ACDC_ROOT")).data
+
+
+def test_a_figure_is_as_sure_as_its_patients_agree():
+    patient, places = np.repeat(["a", "b", "c"], 20), np.arange(60)
+    alike = np.tile([0.0, 0.1], 30)  # slices differ, patients do not
+    assert with_bootstrap(lambda p: float(alike[p].mean()), patient, places) == pytest.approx([0.05] * 3)
+    apart = np.repeat([0.0, 0.1, 0.2], 20)
+    value, low, high = with_bootstrap(lambda p: float(apart[p].mean()), patient, places)
+    assert (value, low, high) == pytest.approx((0.1, 0.0, 0.2))  # one of 27 draws has one patient three times
+    value, low, high = with_bootstrap(lambda p: float(apart[p].mean()), patient, places[:40])
+    assert (value, low, high) == pytest.approx((0.05, 0.0, 0.1))
 
 
 def evaluated(study):
