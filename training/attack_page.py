@@ -15,10 +15,11 @@ from .attack_figures import draw_all
 from .attack_slices import BAD, GOOD
 from .attack_study import settings_of
 from .attack_transfer import attacked_names
-from .configuration import Structure, Study, stage_arguments
+from .configuration import Structure, Study
 from .files import read_json
 from .naming import attacked_models, model_name
 from .results_page import markdown_table
+from .stage_arguments import stage_arguments
 
 # arXiv 1903.08773, table 2: MAE ± SD at eps 0, 0.05, 0.1, 0.2, 0.3.
 PAPER = {

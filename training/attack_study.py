@@ -36,9 +36,10 @@ from .attacks import (
     smallest_eps,
     step_along,
 )
-from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
+from .configuration import AttackStudy, Structure, Study, Variant
 from .defences import averaged, smoothed
 from .naming import model_name
+from .stage_arguments import stage_arguments
 
 UP, DOWN = 1.0, -1.0
 

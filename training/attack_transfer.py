@@ -11,9 +11,10 @@ import torch
 from .attack_slices import BATCH
 from .attack_study import evaluated_model, settings_of
 from .attacks import score_of_pipeline
-from .configuration import Structure, Study, stage_arguments
+from .configuration import Structure, Study
 from .files import read_json, write_json
 from .naming import attacked_models, model_name
+from .stage_arguments import stage_arguments
 
 
 def attacked_names(study: Study, structure: Structure) -> list[str]:

@@ -9,12 +9,13 @@ from SegQualityQCLib.calibration import COVERAGE, fit_table
 from SegQualityQCLib.estimator import load_estimator
 
 from .bundling import NO_INTERVAL, write_bundle
-from .configuration import Structure, Study, Variant, stage_arguments
+from .configuration import Structure, Study, Variant
 from .familiarity import read_familiarity
 from .files import write_json
 from .naming import model_name
 from .scoring import NET, Scores, balanced, score_patients
 from .split import read_split
+from .stage_arguments import stage_arguments
 
 # With this table the interval is as wide as the error that the network expects, unless an end is clipped.
 EXPECTED_ERROR = {"edges": [0.0, 1.0], "low": [-0.5], "high": [0.5]}

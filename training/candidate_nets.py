@@ -14,11 +14,12 @@ from monai.networks.nets import UNet
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from .configuration import Fit, Study, stage_arguments
+from .configuration import Fit, Study
 from .files import write_arrays
 from .fitting import fit, one_cycle
 from .naming import candidate_file
 from .split import read_split
+from .stage_arguments import stage_arguments
 from .windows import Augmentation, Windows, crop
 
 _BATCH = 64  # windows that are drawn on together

@@ -23,7 +23,7 @@ from SegQualityQCLib.window import reaches_outside
 
 from .attack_study import evaluated_model, settings_of
 from .candidates import net_pool, perturbed_pool
-from .configuration import AttackStudy, Structure, Study, Variant, stage_arguments
+from .configuration import AttackStudy, Structure, Study, Variant
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .dice import dice_of_arrays
 from .files import write_json
@@ -31,6 +31,7 @@ from .naming import model_name
 from .patients import find_volumes
 from .scoring import onto_image
 from .split import read_split
+from .stage_arguments import stage_arguments
 from .windows import Windows
 
 

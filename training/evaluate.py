@@ -17,12 +17,13 @@ from SegQualityQCLib.networks import RecNet
 
 from .bootstrap import with_bootstrap
 from .bundling import write_bundle
-from .configuration import Structure, Study, Variant, stage_arguments
+from .configuration import Structure, Study, Variant
 from .files import read_json, write_json
 from .naming import model_name
 from .rec_net import reconstruction_errors
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
 from .split import read_split
+from .stage_arguments import stage_arguments
 
 
 def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:

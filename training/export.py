@@ -8,11 +8,12 @@ from typing import Any
 from SegQualityQCLib.bundle import ModelBundle
 
 from .bundling import write_bundle
-from .configuration import HARDENED, Structure, Study, Variant, stage_arguments
+from .configuration import HARDENED, Structure, Study, Variant
 from .files import read_json
 from .naming import bundle_name, model_name
 from .provenance import provenance_of
 from .split import read_split
+from .stage_arguments import stage_arguments
 
 _MEANING = {
     "mae": "mean of mae_nets and mae_perturbed; by it the default among models of a structure is chosen",

@@ -16,12 +16,13 @@ from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.familiarity import describe, fit_familiarity
 from SegQualityQCLib.window import Window, extract, window_grid
 
-from .configuration import Structure, Study, stage_arguments
+from .configuration import Structure, Study
 from .files import read_json, write_json
 from .naming import candidate_files
 from .patients import find_volumes
 from .perturbations import MEASURED_VARIANTS, read_perturbed
 from .split import read_split
+from .stage_arguments import stage_arguments
 from .windows import Windows, margin_window
 
 

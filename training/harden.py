@@ -29,7 +29,7 @@ from SegQualityQCLib.writing import write_text_atomically
 
 from .attacks import IMAGE_LIMITS, gradient, score_of_regression
 from .candidates import net_pool, perturbed_pool
-from .configuration import HARDENED, Hardening, Structure, Study, stage_arguments
+from .configuration import HARDENED, Hardening, Structure, Study
 from .corruptions import CORRUPTIONS, STRENGTHS
 from .dice import dice_of
 from .fitting import fit
@@ -45,6 +45,7 @@ from .reg_net import (
     write_folded,
 )
 from .split import read_split
+from .stage_arguments import stage_arguments
 from .windows import Windows
 
 FAULTS = ("ghosting", "motion", "spike")  # what the augmentation of all trainings lacks

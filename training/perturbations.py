@@ -9,8 +9,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .configuration import Structure, Study, stage_arguments
+from .configuration import Structure, Study
 from .files import write_arrays, write_json
+from .stage_arguments import stage_arguments
 from .windows import Windows
 
 Mask = NDArray[np.bool_]

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.window import normalised, percentile_range, resample_slices
 
-from .configuration import Study, stage_arguments
+from .configuration import Study
 from .files import write_json
 from .patients import Volume, find_volumes
 from .split import split_of
+from .stage_arguments import stage_arguments
 from .windows import Windows, margin_window
 
 

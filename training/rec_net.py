@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from SegQualityQCLib.networks import RecNet
 
-from .configuration import Structure, Study, stage_arguments
+from .configuration import Structure, Study
 from .files import write_json
 from .fitting import fit, one_cycle, save_weights
 from .split import read_split
+from .stage_arguments import stage_arguments
 from .windows import Augmentation, Windows, crop
 
 

@@ -21,12 +21,13 @@ from SegQualityQCLib.networks import PixelRegNet, RecNet, difference, reg_networ
 
 from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
-from .configuration import KINDS, Structure, Study, Variant, stage_arguments
+from .configuration import KINDS, Structure, Study, Variant
 from .dice import dice_of
 from .files import write_json
 from .fitting import fit, one_cycle, save_weights
 from .naming import run_name
 from .split import read_split
+from .stage_arguments import stage_arguments
 from .windows import Augmentation, Windows, crop
 
 TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as they are used

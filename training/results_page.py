@@ -19,12 +19,13 @@ import matplotlib.pyplot as plt
 
 from SegQualityQCLib.writing import write_text_atomically
 
-from .configuration import HARDENED, KINDS, Structure, Study, Variant, stage_arguments
+from .configuration import HARDENED, KINDS, Structure, Study, Variant
 from .demo_figures import figures_of
 from .files import read_json
 from .naming import attacked_models, model_name, run_name
 from .scoring import NET, Scores, balanced
 from .split import read_split
+from .stage_arguments import stage_arguments
 
 _METHOD = {"rec-reg": "difference image (REC-Net + REG-Net)", "direct": "image (after Robinson)"}
 

@@ -1,0 +1,56 @@
+"""The command line that the stages share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from types import TracebackType
+
+from SegQualityQCLib.errors import SegQualityError
+
+from .configuration import read_study
+
+
+def stage_arguments(
+    description: str | None, *, structure: bool = False, variant: bool = False, devices: bool = False, **extra: type
+) -> argparse.Namespace:
+    """Parse the arguments that the stages share and a stage's own, and read the study into ``.study``.
+
+    From here on an error that the user can act on ends the process with its sentence, not with a traceback.
+
+    Args:
+        description: What the stage does.
+        structure: Whether the stage takes the key of a structure; ``.structure`` is that one.
+        variant: Whether the stage takes the name of a variant; ``.variant`` is that one, or ``None``.
+        devices: Whether the stage trains, and takes the number of devices to train on.
+        extra: Names and types of the stage's own arguments, each required.
+
+    Raises:
+        InputError: The study cannot be read, or has no such structure or variant.
+    """
+    sys.excepthook = _say_what_is_wrong
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--config", required=True, help="YAML file of the study")
+    parser.add_argument("--runs", help="folder of the runs; by default SEGQUALITY_RUNS, else runs")
+    if devices:
+        parser.add_argument("--devices", default="1", help="number of GPUs, or of processes on a CPU")
+    if structure:
+        parser.add_argument("--structure", required=True, help="key of a structure of the study")
+    if variant:
+        parser.add_argument("--variant", help="name of a variant of the study")
+    for name, kind in extra.items():
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    arguments = parser.parse_args()
+    arguments.study = read_study(arguments.config, arguments.runs)
+    if structure:
+        arguments.structure = arguments.study.structure(arguments.structure)
+    if variant:
+        arguments.variant = arguments.study.variant(arguments.variant)
+    return arguments
+
+
+def _say_what_is_wrong(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if isinstance(error, SegQualityError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
