@@ -29,12 +29,10 @@ class ScoringOptions:
     Attributes:
         model: Name or folder of the model; ``None`` takes for each segment the one that fits it.
         device: See :func:`SegQualityQCLib.estimator.load_estimator`.
-        threads: Threads of one network; the workers share the cores among themselves.
     """
 
     model: str | None = None
     device: str = "auto"
-    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,13 @@ def score_case(case: CohortCase, options: ScoringOptions) -> Scored:
 def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
     import torch
 
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # the workers share the cores among themselves
     reports, pictures = [], []
     structures = {int(label): name for label, name in case.structures.items()}
     read = read_cases(case.image, case.segmentation, label=case.label, segment=case.segment, structures=structures)
     for one in read:
         with _networks:
-            torch.set_num_threads(options.threads)  # it holds for the calling thread
+            torch.set_num_threads(1)  # it holds for the calling thread
             estimators = _estimators(case.model or options.model, options.device)
             one = estimators.as_told(one, alone=len(read) == 1)
             report = estimators.for_case(one).assess(one)
