@@ -10,9 +10,9 @@ export ACDC_ROOT
 demo: $(VENV)/.installed-demo
 	$(BIN)/segquality demo
 
-# Two processes, a file of tests to each at a time: most tests keep one core busy.
+# Two processes, a file of tests to each at a time, and one thread each: threads of both would wait for one another.
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=SegQualityQCLib --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=SegQualityQCLib --cov-report=term
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow

@@ -19,6 +19,11 @@ settings.load_profile("patient")
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that one process does not wait for the other in the end."""
+    items.sort(key=lambda item: item.path.name != "test_training_workflow.py")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""
