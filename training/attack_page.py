@@ -161,11 +161,16 @@ def _further_bad_section(figures: Figures) -> list[str]:
     for name, measured in figures.items():
         if "further_bad" in measured:
             found = measured["further_bad"]
-            hits, count, highest = found["made_good"], found["slices"], found["highest"]
-            reached = "-" if highest is None else f"{highest:.2f}"
+            attacked = np.array(found["attacked"])
+            count, hits = len(attacked), int((attacked > GOOD).sum())
             limit = f"{100 * _upper_limit(hits, count):.1f} %"
-            rows.append((name, f"{found['eps']:g}", f"{hits} of {count}", limit, reached))
-    head = ("model", "eps", "made to look good", f"at most, {_CONFIDENCE:.0%}", "highest predicted Dice")
+            clean = int((np.array(found["clean"]) > GOOD).sum())
+            patients = len({p for p, made in zip(found["patient"], attacked > GOOD, strict=True) if made})
+            reached = f"{attacked.max():.2f}" if count else "-"
+            cells = (f"{clean} of {count}", f"{hits} of {count}", str(patients), limit, reached)
+            rows.append((name, f"{found['eps']:g}", *cells))
+    head = ("model", "eps", "good without attack", "made to look good", "of so many patients")
+    head = (*head, f"at most, {_CONFIDENCE:.0%}", "highest predicted Dice")
     return [
         "## More bad slices made to look good",
         "",

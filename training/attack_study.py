@@ -268,21 +268,19 @@ def _smallest(
 def _made_good(
     slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
 ) -> dict[str, Any]:
-    """How many bad slices PGD makes look good with its first eps, and the highest Dice that it brings one to."""
+    """What is predicted of bad slices, clean and after PGD upwards with its first eps."""
     eps, steps = settings.pgd_eps[0], settings.pgd_steps
-    highest: list[float] = []
+    clean: list[float] = []
+    attacked: list[float] = []
     for batch in slices.batches():
         score = score_of_pipeline(estimator, slices.mask[batch])
         up = torch.full_like(slices.dice[batch], UP)
         found = pgd(score, slices.image[batch], up, eps, IMAGE_LIMITS, steps=steps, generator=generator)
-        highest += torch.sigmoid(found.logits).tolist()
-    return {
-        "eps": eps,
-        "slices": len(slices),
-        "patients": len(np.unique(slices.patient)),
-        "made_good": sum(predicted > GOOD for predicted in highest),
-        "highest": max(highest, default=None),
-    }
+        with torch.no_grad():
+            clean += torch.sigmoid(score(slices.image[batch])).tolist()
+        attacked += torch.sigmoid(found.logits).tolist()
+    true, patients = slices.dice.tolist(), slices.patient.tolist()
+    return {"eps": eps, "patient": patients, "true": true, "clean": clean, "attacked": attacked}
 
 
 def _share(hit: Tensor) -> float | None:

@@ -173,7 +173,7 @@ def test_a_page_of_models_that_were_attacked_in_part_is_written(repository, tmp_
     if length is not None:
         trace = [step / 10 for step in range(length)]
         record.keep(steps={"eps": 0.1, "slices": 2, "mae": trace, "gain": trace})
-    bad = {"eps": 0.1, "slices": 150, "patients": 9, "made_good": 0, "highest": 0.7}
+    bad = {"eps": 0.1, "patient": ["a"] * 150, "clean": [0.4] * 150, "attacked": [0.7] * 150}
     record.keep(further_bad=bad)
     transfer = {"eps": 0.1, "mae": {name: {name: 0.5}}}
     (study.folder / "attacks" / "transfer.json").write_text(json.dumps(transfer), encoding="utf-8")
@@ -181,7 +181,7 @@ def test_a_page_of_models_that_were_attacked_in_part_is_written(repository, tmp_
     page = (tmp_path / "page" / "attacks.md").read_text(encoding="utf-8")
     assert f"Attacked in part: {name}." in page
     assert "| model | figure | 4 steps |" in page  # the study runs PGD for twice two
-    assert f"| {name} | 0.1 | 0 of 150 | 2.0 % | 0.70 |" in page  # 1 - 0.05 ** (1 / 150)
+    assert f"| {name} | 0.1 | 0 of 150 | 0 of 150 | 0 | 2.0 % | 0.70 |" in page  # 1 - 0.05 ** (1 / 150)
     gain = "0.40" if length == 5 else "-"  # a shorter record has no such step
     assert (f"| {name} | gain of the directed logit | {gain} |" in page) == (length is not None)
 
