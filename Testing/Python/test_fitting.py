@@ -1,5 +1,7 @@
 """What all trainings share: nothing is lost when one is interrupted."""
 
+import csv
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -27,11 +29,16 @@ class Line(lightning.LightningModule):
             raise RuntimeError("the power went off")
         self.epochs.append(self.current_epoch)
 
-    def training_step(self, batch):
+    def loss(self, batch):
         return (self.layer(batch[0]) - 1).abs().mean()
 
+    def training_step(self, batch):
+        loss = self.loss(batch)
+        self.log("train_loss", loss, on_epoch=True, on_step=False)
+        return loss
+
     def validation_step(self, batch):
-        self.log("val_loss", self.training_step(batch))
+        self.log("val_loss", self.loss(batch))
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=0.01)
@@ -48,4 +55,6 @@ def test_an_interrupted_training_goes_on_with_the_epoch_it_was_in(tmp_path, vali
     second = Line()
     fit(second, LOADER, LOADER, **settings)
     assert first.epochs == [0, 1, 2] and second.epochs == [3, 4, 5]
+    logged = [row for path in sorted(tmp_path.glob("csv/*/metrics.csv")) for row in csv.DictReader(path.open())]
+    assert sorted({int(row["epoch"]) for row in logged if row["train_loss"]}) == list(range(6))
     assert not torch.equal(second.layer.weight, first.layer.weight)
