@@ -34,6 +34,9 @@ _NONE_YET = Judged(0, 0)
 _THREADS_ASKED_EVERY_S = 1.0
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": _KILLS_ALLOWED,
+    # A killed worker is started again by its nanny. By default Dask lets go of one that is not there 15 seconds later,
+    # for good: where starting takes longer, or it was killed once more by then, the last one would be waited for for ever.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
     # Dask watches itself up to a hundred times a second; on two cores that was an eighth of the processor time.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "5s",

@@ -20,7 +20,7 @@ from distributed import Client, LocalCluster
 
 from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.results import CohortFolder
-from SegQualityQCLib.cohort.running import run_cohort
+from SegQualityQCLib.cohort.running import connected, run_cohort
 from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import InputError, ReportError
 
@@ -73,6 +73,13 @@ def test_the_cases_of_a_killed_worker_are_done_by_another(files, cluster, tmp_pa
     assert killed and (end.done, end.failed) == (16, 0)
     assert rows(out / "errors.csv") == []
     assert sorted(row["case"] for row in rows(out / "cases.csv")) == sorted(f"case {n}" for n in range(16))
+
+
+def test_a_killed_worker_comes_back_however_long_it_takes_to_start():
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}), connected(1, None, 1) as client:
+        (victim,) = client.run(os.getpid).values()
+        os.kill(victim, signal.SIGKILL)
+        assert client.submit(os.getpid, pure=False).result(timeout=120) != victim
 
 
 POISON = """
