@@ -96,12 +96,13 @@ if not hasattr(scoring, "sound"):  # Dask runs this more than once
 """
 
 
-@pytest.mark.slow  # a worker starts four times
-def test_a_case_that_kills_every_worker_is_given_up_and_the_others_are_done(files, tmp_path):
+@pytest.mark.slow  # a worker starts eight times
+@pytest.mark.parametrize(("workers", "threads"), [(1, 2), (2, 1)])
+def test_a_case_that_kills_every_worker_is_given_up_and_the_others_are_done(files, tmp_path, workers, threads):
     poison = CohortCase("poison", files / "image.nii.gz", files / "labels.nii.gz", MYOCARDIUM)
     cases = [*some_cases(files, 2), poison, *some_cases(files, 8)[2:]]
-    kwargs = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
-    with LocalCluster(preload=[POISON], **kwargs) as cluster:
+    kwargs = {"threads_per_worker": threads, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    with LocalCluster(preload=[POISON], n_workers=workers, **kwargs) as cluster:
         end = run_cohort(cases, tmp_path / "out", scheduler=cluster.scheduler_address)
     assert (end.done, end.failed) == (9, 1)
     (error,) = rows(tmp_path / "out" / "errors.csv")
