@@ -222,6 +222,14 @@ def test_bad_input_of_the_command_gets_one_sentence_and_exit_2(tmp_path):
         assert not (tmp_path / "o").exists()
 
 
+def test_a_manifest_where_a_table_would_be_written_is_not_overwritten(files, tmp_path):
+    manifest = write_manifest(some_cases(files, 1), tmp_path / "cases.csv")
+    before = manifest.read_bytes()
+    run = subprocess.run(command(manifest, "--out", tmp_path), capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 2 and "would overwrite the manifest cases.csv" in run.stderr
+    assert manifest.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["cases.csv"]
+
+
 def test_a_cohort_of_which_no_case_can_be_scored_writes_its_tables_and_ends_with_2(files, tmp_path):
     (tmp_path / "m.csv").write_text(
         f"case,image,segmentation\na,no.nii.gz,{files / 'labels.nii.gz'}\n", encoding="utf-8"
