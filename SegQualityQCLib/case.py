@@ -170,9 +170,10 @@ def checked_image(image: sitk.Image, name: str) -> sitk.Image:
     if view.dtype.kind == "f":
         low, high = math.inf, -math.inf
         for plane in view:  # plane by plane: no copy of a large volume
-            low, high = min(low, float(plane.min())), max(high, float(plane.max()))
-            if not (math.isfinite(low) and math.isfinite(high)):
+            least, most = float(plane.min()), float(plane.max())
+            if not (math.isfinite(least) and math.isfinite(most)):  # each plane: min() would pass over a later NaN
                 raise InputError(f"The image {name} holds NaN or infinite values: repair it or export it again.")
+            low, high = min(low, least), max(high, most)
     else:
         low, high = float(view.min()), float(view.max())
     if low == high:

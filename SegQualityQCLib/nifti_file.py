@@ -20,13 +20,14 @@ from .errors import InputError
 
 _HEADER_BYTES = 348
 _SIZES, _SPACING = 42, 80  # where the first three stand in the header of NIfTI-1
+_PAIR = (".hdr", ".img")
 _FLOATS = {"16": "f4", "64": "f8"}  # by the header's datatype
 _CHUNK_BYTES = 2**20
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether a file's name is that of a NIfTI file."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
+    """Whether a file's name is that of a NIfTI file, or of a part of a pair of header and pixels."""
+    return path.name.lower().removesuffix(".gz").endswith((".nii", *_PAIR))
 
 
 def check_nifti_file(path: Path, role: str, image: sitk.Image) -> None:
@@ -47,20 +48,38 @@ def check_nifti_file(path: Path, role: str, image: sitk.Image) -> None:
     pixels = math.prod(max(n, 1) for n in dimensions[1 : dimensions[0] + 1])
     first = int(float(image.GetMetaData("vox_offset")))
     end = first + pixels * int(float(image.GetMetaData("bitpix"))) // 8
-    if _is_cut_short(path, end):
+    header_file, pixel_file = _parts(path)
+    if _is_cut_short(pixel_file, end):
         raise InputError(f"The {role} {path} is damaged: its last part is missing. Copy it again.")
-    with _opened(path) as file:
+    with _opened(header_file) as file:
         header = file.read(_HEADER_BYTES)
-        order = "<" if struct.unpack_from("<i", header)[0] == _HEADER_BYTES else ">"
-        if struct.unpack_from(f"{order}i", header)[0] != _HEADER_BYTES:
-            return  # NIfTI-2
-        sizes = struct.unpack_from(f"{order}3h", header, _SIZES)
-        spacing = struct.unpack_from(f"{order}3f", header, _SPACING)
-        if any(size > 1 and step <= 0 for size, step in zip(sizes, spacing, strict=True)):
-            raise InputError(f"The {role} {path} has an impossible spacing {spacing} mm: correct its header.")
-        kind = _FLOATS.get(image.GetMetaData("datatype"))
-        if kind is not None and not _is_finite(file, first, end, np.dtype(order + kind)):
+    order = "<" if struct.unpack_from("<i", header)[0] == _HEADER_BYTES else ">"
+    if struct.unpack_from(f"{order}i", header)[0] != _HEADER_BYTES:
+        return  # NIfTI-2
+    sizes = struct.unpack_from(f"{order}3h", header, _SIZES)
+    spacing = struct.unpack_from(f"{order}3f", header, _SPACING)
+    if any(size > 1 and step <= 0 for size, step in zip(sizes, spacing, strict=True)):
+        raise InputError(f"The {role} {path} has an impossible spacing {spacing} mm: correct its header.")
+    kind = _FLOATS.get(image.GetMetaData("datatype"))
+    if kind is None:
+        return
+    with _opened(pixel_file) as file:
+        if not _is_finite(file, first, end, np.dtype(order + kind)):
             raise InputError(f"The {role} {path} holds NaN or infinite values: repair it or export it again.")
+
+
+def _parts(path: Path) -> tuple[Path, Path]:
+    """The file of the header and that of the pixels, of which ITK reads a pair by the name of either."""
+    stem = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+    if not stem.lower().endswith(_PAIR):
+        return path, path
+    upper = stem[-3:].isupper()
+    names = [stem[:-4] + (ending.upper() if upper else ending) for ending in _PAIR]
+    header, pixels = (path.with_name(name) for name in names)
+    return (
+        header if header.exists() else header.with_name(f"{header.name}.gz"),
+        pixels if pixels.exists() else pixels.with_name(f"{pixels.name}.gz"),
+    )
 
 
 def _is_packed(path: Path) -> bool:

@@ -15,12 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
 from ..cohort.manifest import find_cases
+from ..cohort.results import WRITTEN, Judged
 from ..errors import InputError
 from .assess import Device, Model, Quiet, Threshold
 from .failing import BAD_INPUT, one_sentence_on_bad_input
 
 if TYPE_CHECKING:
-    from ..cohort.results import Judged
     from ..cohort.running import Progress
 
 INTERRUPTED = 130
@@ -56,6 +56,7 @@ def cohort_command(
     """Score many cases over processes or a cluster; write tables and a page, worst case first."""
     with one_sentence_on_bad_input():
         cases = find_cases(manifest, images, segmentations, label)  # before Dask is imported, which takes a second
+        _check_is_not_written(manifest, out)
         try:
             from ..cohort.running import run_cohort
         except ImportError as error:
@@ -87,6 +88,12 @@ def cohort_command(
             Console().print(_note(end.judged), style="yellow", markup=False, highlight=False)
     if end.failed == end.total:
         raise typer.Exit(BAD_INPUT)
+
+
+def _check_is_not_written(manifest: Path, out: Path) -> None:
+    """A manifest may have the name of a table, and lie where this would be written."""
+    if manifest.is_file() and manifest.resolve() in [(out / name).resolve() for name in WRITTEN]:
+        raise InputError(f"The results in {out} would overwrite the manifest {manifest.name}: write elsewhere.")
 
 
 def _note(judged: Judged) -> str:

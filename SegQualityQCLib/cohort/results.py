@@ -34,6 +34,7 @@ CASE_COLUMNS = (
     *("gaps", "flags", "model", "seconds"),
 )
 ERROR_COLUMNS = ("case", "reason")
+WRITTEN = ("slices.csv", "cases.csv", "errors.csv", "index.html", "cohort.json")
 _ROUNDED_NS = 2 * 10**9
 
 

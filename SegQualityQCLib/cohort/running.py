@@ -34,6 +34,9 @@ _NONE_YET = Judged(0, 0)
 _THREADS_ASKED_EVERY_S = 1.0
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": _KILLS_ALLOWED,
+    # A killed worker is started again by its nanny. By default Dask lets go of one that is not there 15 seconds later,
+    # for good: where starting takes longer, or it was killed once more by then, the run would wait for ever.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
     # Dask watches itself up to a hundred times a second; on two cores that was an eighth of the processor time.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "5s",
@@ -161,12 +164,17 @@ def _score_all(
     before: Progress,
     on_progress: Callable[[Progress], None],
 ) -> Progress:
-    """Keep the workers busy with a bounded number of cases, and store each as it comes."""
+    """Keep the workers busy with a bounded number of cases, and store each as it comes.
+
+    Dask gives up all cases that a worker has when it dies too often, and not only the one that kills it: these are
+    tried again at the end, each alone.
+    """
     waiting = iter(cases)
+    suspected: list[CohortCase] = []
     names: dict[Any, str] = {}
     finished = as_completed(loop=client.loop)
     start = tables_at = time.monotonic()
-    failed = 0
+    done = failed = 0
     progress = before
 
     threads, threads_asked = 0, -math.inf
@@ -179,18 +187,32 @@ def _score_all(
         for _ in range(room):
             case = next(waiting, None)
             if case is None:
-                return
-            future = client.submit(score_case, case, options, pure=False)
-            names[future.key] = case.name
-            finished.add(future)
+                break
+            submit(case)
+        if not names and suspected:
+            submit(suspected.pop(0))
+
+    def submit(case: CohortCase) -> None:
+        future = client.submit(score_case, case, options, pure=False)
+        names[future.key] = case.name
+        finished.add(future)
 
     by_name = {case.name: case for case in cases}
+    once_more: set[str] = set()
     submit_more()
-    for done, future in enumerate(finished, 1):
-        case = by_name.pop(names.pop(future.key))
+    for future in finished:
+        case = by_name[names.pop(future.key)]
+        if case.name not in once_more and _was_killed(future):
+            once_more.add(case.name)
+            suspected.append(case)
+            future.release()
+            submit_more()
+            continue
+        del by_name[case.name]
         scored = _outcome(future, case, options)
         future.release()
         submit_more()  # before the disk: the workers need not wait for it
+        done += 1
         result = replace(scored.result, request=store.with_places(scored.result.request, case))
         store.write(result, scored.pictures)
         failed += scored.result.error is not None
@@ -205,12 +227,17 @@ def _score_all(
     return progress
 
 
+def _was_killed(future: Future) -> bool:
+    """Whether the workers that had a case died too often."""
+    return future.status == "error" and isinstance(future.exception(), KilledWorker)
+
+
 def _outcome(future: Future, case: CohortCase, options: ScoringOptions) -> Scored:
     """What became of a case, also where its worker died."""
     try:
         return future.result()
     except KilledWorker:
-        reason = f"Its worker was killed {_KILLS_ALLOWED + 1} times: it may need more memory than a worker has."
+        reason = "Its worker was killed each time, also with no other case: it may need more memory than there is."
     except FutureCancelledError as error:
         raise InputError("The Dask scheduler went away: start it again, and go on with --resume.") from error
     except ImportError as error:

@@ -17,7 +17,7 @@ from .cases import case_of, segment_ids, slice_checksums, terminology_code
 from .originals import drop_original, keep_original
 from .overlays import write_difference, write_overlay, write_surfaces
 from .plots import write_chart
-from .references import ROLES, TABLE, existing_node, remove_nodes
+from .references import DIFFERENCE, ROLES, TABLE, existing_node, remove_nodes
 from .reviews import Reviews
 from .shown import check_shown, shown_by
 from .tables import Results, read_results, write_results
@@ -199,6 +199,8 @@ def write_assessment(
         write_surfaces(segmentation_node, volume_node, cases, reports)
         if difference is not None:
             write_difference(segmentation_node, difference)
+        else:  # one of an earlier assessment shows another mask, model or frame
+            remove_nodes(segmentation_node, DIFFERENCE)
         write_chart(segmentation_node, reports, threshold)
         if elsewhere:  # slices of another frame are not to be restored into this one
             drop_original(segmentation_node)

@@ -64,7 +64,8 @@ class ReviewSection:
             self._panel.logic.signCase(parameters.segmentation, review)
             if decision == "accepted":
                 drop_original(parameters.segmentation)
-            self._panel.worklist.decide(decision, review.comment)
+            if self._panel.worklist.has_open(parameters.segmentation):
+                self._panel.worklist.decide(decision, review.comment)
             self._panel.ui.commentEdit.setText("")
         self._panel.refresh()
 

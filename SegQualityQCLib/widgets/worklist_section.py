@@ -57,6 +57,10 @@ class WorklistSection:
         segmentation = self._nodes[1]
         return self._case if segmentation is not None and segmentation.GetScene() is not None else None
 
+    def has_open(self, segmentation_node: Any) -> bool:
+        """Whether a segmentation is that of the open case, and not another one of the scene."""
+        return self.case is not None and segmentation_node is self._nodes[1]
+
     def open(self) -> None:
         """Open the worklist of the folder or manifest that is written in the panel."""
         if not self._path:

@@ -70,6 +70,7 @@ REFUSED = {
     "constant image": ({"image": np.full((4, 30, 40), 7, np.int16)}, "constant"),
     "zero image": ({"image": np.zeros((4, 30, 40), np.int16)}, "constant"),
     "NaN image": ({"image": np.where(gradient() == 5, np.nan, gradient())}, "NaN"),
+    "NaN in a later slice": ({"image": np.where(gradient() == 2500, np.nan, gradient())}, "NaN"),
     "infinite image": ({"image": np.where(gradient() == 5, np.inf, gradient())}, "infinite"),
     "probability map": ({"mask": square() * 0.5}, "probability"),
     "labels that are no integers": ({"mask": square() * 1.5}, "integers"),

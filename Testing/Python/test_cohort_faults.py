@@ -20,7 +20,7 @@ from distributed import Client, LocalCluster
 
 from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.results import CohortFolder
-from SegQualityQCLib.cohort.running import run_cohort
+from SegQualityQCLib.cohort.running import connected, run_cohort
 from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import InputError, ReportError
 
@@ -75,6 +75,13 @@ def test_the_cases_of_a_killed_worker_are_done_by_another(files, cluster, tmp_pa
     assert sorted(row["case"] for row in rows(out / "cases.csv")) == sorted(f"case {n}" for n in range(16))
 
 
+def test_a_killed_worker_comes_back_however_long_it_takes_to_start():
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}), connected(1, None, 1) as client:
+        (victim,) = client.run(os.getpid).values()
+        os.kill(victim, signal.SIGKILL)
+        assert client.submit(os.getpid, pure=False).result(timeout=120) != victim
+
+
 POISON = """
 import os, signal
 from SegQualityQCLib.cohort import scoring
@@ -89,12 +96,13 @@ if not hasattr(scoring, "sound"):  # Dask runs this more than once
 """
 
 
-@pytest.mark.slow  # a worker starts four times
-def test_a_case_that_kills_every_worker_is_given_up_and_the_others_are_done(files, tmp_path):
+@pytest.mark.slow  # a worker starts eight times
+@pytest.mark.parametrize(("workers", "threads"), [(1, 2), (2, 1)])
+def test_a_case_that_kills_every_worker_is_given_up_and_the_others_are_done(files, tmp_path, workers, threads):
     poison = CohortCase("poison", files / "image.nii.gz", files / "labels.nii.gz", MYOCARDIUM)
     cases = [*some_cases(files, 2), poison, *some_cases(files, 8)[2:]]
-    kwargs = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
-    with LocalCluster(preload=[POISON], **kwargs) as cluster:
+    kwargs = {"threads_per_worker": threads, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    with LocalCluster(preload=[POISON], n_workers=workers, **kwargs) as cluster:
         end = run_cohort(cases, tmp_path / "out", scheduler=cluster.scheduler_address)
     assert (end.done, end.failed) == (9, 1)
     (error,) = rows(tmp_path / "out" / "errors.csv")
@@ -212,6 +220,14 @@ def test_bad_input_of_the_command_gets_one_sentence_and_exit_2(tmp_path):
         )
         assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1, run.stderr
         assert not (tmp_path / "o").exists()
+
+
+def test_a_manifest_where_a_table_would_be_written_is_not_overwritten(files, tmp_path):
+    manifest = write_manifest(some_cases(files, 1), tmp_path / "cases.csv")
+    before = manifest.read_bytes()
+    run = subprocess.run(command(manifest, "--out", tmp_path), capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 2 and "would overwrite the manifest cases.csv" in run.stderr
+    assert manifest.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["cases.csv"]
 
 
 def test_a_cohort_of_which_no_case_can_be_scored_writes_its_tables_and_ends_with_2(files, tmp_path):

@@ -52,6 +52,14 @@ def test_the_options_of_cohort_that_the_tutorial_names_are_there(repository):
     assert not set(re.findall(r"--[a-z]+", scoring)) - set(re.findall(r"--[a-z]+", help_text))
 
 
+def test_each_shortcut_of_the_panel_stands_in_a_tooltip_and_in_the_tutorial(repository):
+    module = (repository / "SegQualityQC" / "SegQualityQC.py").read_text(encoding="utf-8")
+    keys = re.findall(r'"(Ctrl\+[\w+]+)": ', module)
+    panel = (repository / "Resources" / "UI" / "SegQualityQC.ui").read_text(encoding="utf-8")
+    tutorial = (repository / "docs" / "tutorial-clinicians.md").read_text(encoding="utf-8")
+    assert keys and not [key for key in keys if key not in panel or key not in tutorial]
+
+
 def test_the_study_of_the_tutorial_is_one_that_training_reads(repository, tmp_path):
     page = (repository / "docs" / "train-a-model.md").read_text(encoding="utf-8")
     study, attacks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)

@@ -16,6 +16,7 @@ from SegQualityQCLib.cohort.manifest import find_cases
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, request_of
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import shown_slice
 from SegQualityQCLib.worklist import ReviewStatus, Worklist
 
@@ -206,6 +207,20 @@ def test_a_corrected_case_is_saved_beside_the_original_and_decided(panel, cohort
     panel.ui.nextCaseButton.click()
     assert panel.worklist.case.name == "better"
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2  # the image and its overlay
+
+
+def test_a_decision_on_another_segmentation_is_none_on_the_open_case(panel, cohort):
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    image, labels = demo_images()
+    volume = add_volume(slicer.mrmlScene, image, "other image")
+    other = add_segmentation(slicer.mrmlScene, labels, volume, "other", ["LV myocardium"])
+    panel.parameters.segmentation = other
+    panel.ui.assessButton.click()
+    settle(panel)
+    panel.ui.acceptCaseButton.click()
+    assert panel.results.reviews.case.decision == "accepted"
+    assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.IN_PROGRESS
+    assert panel.worklist.case.name == "worse"
 
 
 def test_unsaved_corrections_are_asked_for_before_the_next_case(panel, cohort):

@@ -259,7 +259,11 @@ def test_a_nifti_file_that_was_cut_short_is_refused_and_an_odd_but_whole_one_is_
     sitk.WriteImage(image, str(tmp_path / "whole.nii.gz"))
     packed = (tmp_path / "whole.nii.gz").read_bytes()
     content = gzip.decompress(packed)
+    sitk.WriteImage(image, str(tmp_path / "pair.hdr"))
+    assert (sitk.GetArrayFromImage(read_image(tmp_path / "pair.img")) == sitk.GetArrayViewFromImage(image)).all()
+    pixels = (tmp_path / "pair.img").read_bytes()
     cut = {"few.nii.gz": packed[:-9], "half.nii.gz": packed[: len(packed) // 2], "plain.nii": content[:-10]}
+    cut["pair.img"] = pixels[: len(pixels) // 2]
     for name, data in cut.items():
         (tmp_path / name).write_bytes(data)
         with pytest.raises(InputError, match="last part is missing"):
@@ -274,7 +278,7 @@ def test_a_nifti_file_that_was_cut_short_is_refused_and_an_odd_but_whole_one_is_
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("pixel_type", [sitk.sitkFloat32, sitk.sitkFloat64])
-@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz"])
+@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz", "image.hdr", "image.img.gz"])
 def test_a_nifti_file_with_a_pixel_that_is_no_number_is_refused(tmp_path, name, pixel_type, value):
     image = sitk.Cast(demo_images()[0], pixel_type)
     sitk.WriteImage(image, str(tmp_path / name))

@@ -66,6 +66,8 @@ def test_the_difference_image_becomes_a_volume_or_the_model_says_that_it_makes_n
         assert last.text == f"The model {model} makes no difference image." and difference is None
     else:
         assert last.text == "" and difference.GetImageData().GetNumberOfPoints() > 0
+        list(iter_assess(Request(volume, segmentation, model=model), ESTIMATORS))  # without one: the old would mislead
+        assert existing_node(segmentation, DIFFERENCE) is None and difference.GetScene() is None
 
 
 def test_running_again_updates_the_same_nodes(loaded):
