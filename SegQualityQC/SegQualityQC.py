@@ -690,6 +690,8 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
             )
             if "model_unmatched" in report.flags:
                 lines.append(_("The model {model} was made for another structure.").format(model=report.model.name))
+            if "cropped_to_image" in report.flags:
+                lines.append(_("It reaches out of the image: what lies outside is not in these figures."))
             if "gpu_memory" in report.flags:
                 lines.append(_("The GPU ran out of memory: smaller batches or the CPU were used."))
         return "\n".join(lines) if lines else _("Not assessed yet.")

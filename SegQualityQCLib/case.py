@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,6 +16,7 @@ from .errors import InputError, OutsideImageError
 
 AXIS_NAMES = ("i", "j", "k")
 
+CROPPED = "cropped_to_image"  # the flag of a case whose segmentation reaches out of the image
 _GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
 _OTHER_SPACING = 0.02  # what headers round, they round less
 _OVERSHOOT = 0.25  # of a probability map that was resampled smoothly
@@ -115,11 +117,13 @@ class Case:
             segmentation: 3-D labelmap; every pixel above 0 is drawn.
         """
         mask = sitk.NotEqual(segmentation, 0)
+        flags = tuple(flag for flag in self.flags if flag != CROPPED)
         if same_grid(mask, self.image):
             mask.CopyInformation(self.image)
         else:
+            flags += (CROPPED,) if _reaches_outside(mask, self.image) else ()
             mask = _brought_onto(self.image, mask)
-        return replace(self, mask=mask)
+        return replace(self, mask=mask, flags=flags)
 
     @property
     def structure_name(self) -> str:
@@ -311,7 +315,7 @@ def _onto_grid(
             f"The segment {segment} of {segmentation_name} does not overlap the image {image_name} in space: "
             "check that they belong together."
         )
-    return resampled, (("cropped_to_image",) if _reaches_outside(mask, image) else ())
+    return resampled, ((CROPPED,) if _reaches_outside(mask, image) else ())
 
 
 def _brought_onto(image: sitk.Image, mask: sitk.Image) -> sitk.Image:
@@ -347,17 +351,24 @@ def _offset_on_lattice(mask: sitk.Image, image: sitk.Image) -> NDArray[np.int64]
 
 def _reaches_outside(mask: sitk.Image, image: sitk.Image) -> bool:
     """Whether the bounding box of the drawn voxels reaches outside the image by more than half a voxel."""
+    if not _is_outside(mask, image, [(0, n - 1) for n in mask.GetSize()]):
+        return False  # nor does what is drawn: looking for it takes long in a large mask
     drawn = sitk.GetArrayViewFromImage(mask).astype(bool)
     spans = []
     for axis in range(3):  # numpy order is k, j, i
         hit = np.flatnonzero(drawn.any(axis=tuple(a for a in range(3) if a != 2 - axis)))
+        if len(hit) == 0:
+            return False
         spans.append((int(hit[0]), int(hit[-1])))
+    return _is_outside(mask, image, spans)
+
+
+def _is_outside(mask: sitk.Image, image: sitk.Image, spans: list[tuple[int, int]]) -> bool:
+    """Whether a corner of a box in the mask, given by its first and last indices, lies outside the image."""
     size = np.array(image.GetSize())
-    for i in spans[0]:
-        for j in spans[1]:
-            for k in spans[2]:
-                point = mask.TransformIndexToPhysicalPoint((i, j, k))
-                index = np.array(image.TransformPhysicalPointToContinuousIndex(point))
-                if (index < -0.5 - _GRID_TOLERANCE).any() or (index > size - 0.5 + _GRID_TOLERANCE).any():
-                    return True
+    for corner in product(*spans):
+        point = mask.TransformIndexToPhysicalPoint(corner)
+        index = np.array(image.TransformPhysicalPointToContinuousIndex(point))
+        if (index < -0.5 - _GRID_TOLERANCE).any() or (index > size - 0.5 + _GRID_TOLERANCE).any():
+            return True
     return False

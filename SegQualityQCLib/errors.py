@@ -9,6 +9,10 @@ class InputError(SegQualityError):
     """The image or the segmentation cannot be assessed as given."""
 
 
+class EmptySegmentError(InputError):
+    """Nothing is drawn in a segment."""
+
+
 class OutsideImageError(InputError):
     """A segment and its image do not overlap in space."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -163,10 +163,13 @@ class Worklist:
         with self._storage.transaction() as db:
             return self._read(db, name)
 
-    def next(self) -> WorklistCase | None:
+    def next(self, skipped: Collection[str] = ()) -> WorklistCase | None:
         """Take the worst case left: one to do, or one that a dead session left open. ``None`` when all are taken.
 
         A case whose segmentation file somebody has open as another case waits.
+
+        Args:
+            skipped: Names of cases that are not wanted now.
         """
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
@@ -177,7 +180,7 @@ class Worklist:
                 f"SELECT * FROM cases WHERE NOT gone AND status IN ('to do', 'in progress') {_WORST_FIRST}"
             ):
                 free = row["status"] == ReviewStatus.TODO.value or row["session"] in dead
-                if free and row["segmentation"] not in elsewhere:
+                if free and row["segmentation"] not in elsewhere and row["name"] not in skipped:
                     return self._claimed(db, row)
             return None
 

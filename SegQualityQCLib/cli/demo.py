@@ -29,8 +29,10 @@ def demo_command(
     """Score a synthetic short-axis heart with well and badly drawn slices; needs no data and no network."""
     with one_sentence_on_bad_input():
         if save is not None:
-            save_demo(save)
+            _check_is_free(save)
         reports = assess_cases([demo_case()], model, device, quiet=quiet)
+        if save is not None:
+            save_demo(save)
     if not quiet:
         print_reports(reports, threshold, model_named=model is not None)
         if save is not None:
@@ -43,9 +45,7 @@ def save_demo(folder: Path) -> None:
     Raises:
         InputError: The folder cannot be written to, or holds files of these names already.
     """
-    for name in (IMAGE_FILE, SEGMENTATION_FILE):
-        if (folder / name).exists():
-            raise InputError(f"The file {folder / name} exists already: choose another folder.")
+    _check_is_free(folder)
     image, labels = demo_images()
     # Slicer's own keys: they carry the name of the segment.
     fields = {"ID": SEGMENT_NAME, "Name": SEGMENT_NAME, "LabelValue": MYOCARDIUM, "Layer": 0, "Color": "0.8 0.6 0.4"}
@@ -58,3 +58,9 @@ def save_demo(folder: Path) -> None:
         sitk.WriteImage(labels, str(folder / SEGMENTATION_FILE), useCompression=True)
     except (OSError, RuntimeError) as error:
         raise InputError(f"The demo heart cannot be written into {folder}: choose another folder.") from error
+
+
+def _check_is_free(folder: Path) -> None:
+    for name in (IMAGE_FILE, SEGMENTATION_FILE):
+        if (folder / name).exists():
+            raise InputError(f"The file {folder / name} exists already: choose another folder.")

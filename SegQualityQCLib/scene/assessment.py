@@ -10,7 +10,7 @@ from typing import Any
 
 from ..bundle import ModelBundle, available_bundles, bundle_for_segment, find_bundle
 from ..case import Case
-from ..errors import InputError, ReportError
+from ..errors import EmptySegmentError, InputError, ReportError
 from ..estimator import EstimatorCache
 from ..report import QualityReport
 from .cases import case_of, segment_ids, slice_checksums, terminology_code
@@ -30,7 +30,7 @@ class Request:
     Attributes:
         volume_node: Scalar volume node.
         segmentation_node: Segmentation node.
-        segment_ids: Identifiers; ``None`` takes all, each of which must be drawn.
+        segment_ids: Identifiers; ``None`` takes all. Empty segments are left out, but one of them must be drawn.
         model: Name or folder of a bundle; ``None`` takes the one that fits each segment.
         axis: Slice axis ``"i"``, ``"j"`` or ``"k"``; ``None`` takes that of the largest spacing.
         threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
@@ -67,9 +67,17 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
     cases = {}
     chosen = _chosen_segments(request)
     shown = shown_by(request.volume_node, request.segmentation_node)
+    empty: dict[str, EmptySegmentError] = {}
     for key in chosen:
-        cases[key] = case_of(request.volume_node, request.segmentation_node, key, axis=request.axis)
-        yield Progress(0.0, f"Reading {cases[key].segment}")
+        name = request.segmentation_node.GetSegmentation().GetSegment(key).GetName()
+        try:
+            cases[key] = case_of(request.volume_node, request.segmentation_node, key, axis=request.axis)
+        except EmptySegmentError as error:
+            empty[name] = error
+        yield Progress(0.0, f"Reading {name}")
+    if not cases:
+        raise next(iter(empty.values()))
+    left_out = f"Empty, and left out: {', '.join(empty)}." if empty else ""
     reports: dict[str, QualityReport] = {}
     difference, note = None, ""
     for done, (key, case) in enumerate(cases.items()):
@@ -92,7 +100,7 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
     gone = write_assessment(
         request.segmentation_node, request.volume_node, cases, reports, request.threshold, difference
     )
-    note = " ".join(filter(None, (note, gone)))
+    note = " ".join(filter(None, (left_out, note, gone)))
     yield Progress(1.0, note, reports)
 
 

@@ -14,7 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..bundle import snomed_code
 from ..case import Case, checked_image, slice_axis
-from ..errors import InputError
+from ..errors import EmptySegmentError, InputError
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # and back
 
@@ -73,7 +73,7 @@ def case_of(volume_node: Any, segmentation_node: Any, segment_id: str, *, axis: 
         raise InputError(f"The segmentation {segmentation_node.GetName()} has no segment {segment_id}.")
     mask = _mask(segmentation_node, segment_id, segment.GetName())
     if mask is None:
-        raise InputError(
+        raise EmptySegmentError(
             f"The segment {segment.GetName()} of {segmentation_node.GetName()} is empty: draw something in it first."
         )
     return Case.from_images(

@@ -14,13 +14,14 @@ _NO_NUMBER = (0.6, 0.6, 0.6)
 _ERROR = (0.65, 0.0, 0.15)
 
 
-def text_of(score: SliceScore, segment: str, before: float | None = None) -> str:
+def text_of(score: SliceScore, segment: str, threshold: float, before: float | None = None) -> str:
     """Segment, slice, predicted Dice with its interval, and status, for a slice view."""
     head = f"{segment}, slice {score.index}: "
     if score.dice is None:
         return head + score.status.value.replace("_", " ")
     number = f"{score.dice:.2f}" if before is None else f"{before:.2f} to {score.dice:.2f}"
-    return f"{head}Dice {number} ({score.low:.2f} – {score.high:.2f})"
+    low = ", low" if score.is_low(threshold) else ""
+    return f"{head}Dice {number} ({score.low:.2f} – {score.high:.2f}){low}"
 
 
 def colour_of_score(score: SliceScore) -> tuple[float, float, float]:

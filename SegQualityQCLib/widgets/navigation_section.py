@@ -78,8 +78,9 @@ class NavigationSection:
         """Mark the slices of the selected segment, else of the first one."""
         results, selected = self._panel.results, self._panel.table.selected
         key = selected[0] if selected else next(iter(results.reports), "")
-        segmentation = self._panel.parameters.segmentation
-        self.marks.show(assessed_volume(segmentation) if segmentation is not None else None, results, key)
+        parameters = self._panel.parameters
+        volume = assessed_volume(parameters.segmentation) if parameters.segmentation is not None else None
+        self.marks.show(volume, results, key, parameters.threshold)
 
     def go(self) -> None:
         """Take the slice views to the selected row."""

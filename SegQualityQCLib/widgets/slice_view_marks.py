@@ -24,6 +24,7 @@ class SliceViewMarks:
         self._volume_node: Any = None
         self._results = Results({})
         self._segment_id = ""
+        self._threshold = 0.0
 
     def install(self) -> None:
         """Begin to mark the views of the present layout."""
@@ -45,9 +46,10 @@ class SliceViewMarks:
             view.scheduleRender()
         self._marks = []
 
-    def show(self, volume_node: Any, results: Results, segment_id: str) -> None:
+    def show(self, volume_node: Any, results: Results, segment_id: str, threshold: float) -> None:
         """Mark the slices of a segment's report from now on; an unknown segment marks nothing."""
         self._volume_node, self._results, self._segment_id = volume_node, results, segment_id
+        self._threshold = threshold
         self.update()
 
     def update(self) -> None:
@@ -62,5 +64,5 @@ class SliceViewMarks:
             else:
                 score = report.slice(index)
                 before = self._results.before.get(self._segment_id, {}).get(index)
-                mark.show(text_of(score, report.case.segment, before), colour_of_score(score))
+                mark.show(text_of(score, report.case.segment, self._threshold, before), colour_of_score(score))
             view.scheduleRender()

@@ -33,6 +33,7 @@ class WorklistSection:
         self._worklist: Worklist | None = None
         self._cases: list[WorklistCase] = []
         self._case: WorklistCase | None = None
+        self._skipped: set[str] = set()
         self._decided: WorklistCase | None = None  # while its segmentation is still in the scene
         self._nodes: tuple[Any, Any] = (None, None)
         self._unseen: Any = None  # the segmentation of a case that was opened and has no scores yet
@@ -68,16 +69,22 @@ class WorklistSection:
         if not self._panel.review.reviewer.strip():
             raise InputError("Nobody signs the decisions: enter your name as the reviewer first.")
         self._close()
+        self._skipped.clear()
         self._worklist = Worklist.open(self._path, self._panel.review.reviewer)
         self._keep_alive(self._worklist)
         self.show()
 
     def next(self) -> None:
-        """Open the worst case left."""
+        """Open the worst case left, but for those that were left undecided before: these come last."""
         if self._worklist is None:
             return
+        if self.case is not None:
+            self._skipped.add(self.case.name)
         self._close()
-        case = self._worklist.next()
+        case = self._worklist.next(self._skipped)
+        if case is None:
+            self._skipped.clear()
+            case = self._worklist.next()
         if case is None:
             self.show()
             self._ui.statusLabel.setText(_("No case is left: each one is decided or open elsewhere."))

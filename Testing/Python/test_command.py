@@ -153,6 +153,12 @@ def test_demo_needs_neither_data_nor_network(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_demo_that_cannot_be_scored_saves_nothing(tmp_path):
+    run = segquality("demo", "--save", tmp_path / "saved", "--model", "nope")
+    assert run.returncode == 2 and "nope" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_models_are_listed_and_verified(tmp_path):
     listed = segquality("models")
     assert listed.returncode == 0 and "acdc-lv-myocardium" in listed.stdout and "(default)" in listed.stdout

@@ -149,13 +149,19 @@ def test_cancel_in_the_same_button_changes_nothing(panel):
     assert existing_node(panel.parameters.segmentation, TABLE) is None
 
 
-def test_an_unusable_input_is_one_sentence_in_the_panel(panel):
+def test_an_empty_segment_is_left_out_and_alone_it_is_one_sentence_in_the_panel(panel):
     segmentation = panel.parameters.segmentation
     segmentation.GetSegmentation().AddEmptySegment("nothing", "nothing")
+    panel.ui.segmentsList.item(0).setCheckState(QtCore.Qt.Unchecked)
     panel.ui.assessButton.click()
     process_events(finished(panel))
     assert "nothing of DemoHeart segmentation is empty" in panel.ui.statusLabel.text()
     assert existing_node(segmentation, TABLE) is None
+    panel.ui.segmentsList.item(0).setCheckState(QtCore.Qt.Checked)
+    panel.ui.assessButton.click()
+    process_events(finished(panel))
+    assert "Empty, and left out: nothing." in panel.ui.statusLabel.text()
+    assert len(panel.results.reports) == 1
 
 
 def array_of(node):

@@ -74,6 +74,10 @@ def test_the_view_says_what_slice_it_shows(panel):
     (mark,) = [mark for _, node, mark, _ in panel.navigation.marks._marks if node is red(panel)]
     score = results(panel).reports[panel.table.selected[0]].slice(2)
     assert mark.text.GetVisibility() and f"slice 2: Dice {score.dice:.2f}" in mark.text.GetInput()
+    panel.ui.thresholdSlider.value = score.dice - 0.05
+    assert not mark.text.GetInput().endswith(", low")
+    panel.ui.thresholdSlider.value = score.dice + 0.05
+    assert mark.text.GetInput().endswith(", low")
     red(panel).SetSliceToRASByNTP(1, 0, 0, 0, 1, 0, 0, 0, 0, 0)
     assert not mark.text.GetVisibility()
 

@@ -86,6 +86,15 @@ def test_next_opens_the_worst_case_with_its_stored_scores(panel, cohort):
     assert composite.GetBackgroundVolumeID() == panel.parameters.volume.GetID()
 
 
+def test_next_passes_over_cases_that_were_left_undecided_until_no_other_is_left(panel, cohort):
+    opened(panel, cohort / "results")
+    seen = []
+    for _ in range(4):
+        panel.ui.nextCaseButton.click()
+        seen.append(panel.worklist.case.name)
+    assert seen == ["worse", "better", "worse", "better"]
+
+
 def test_scores_of_a_segmentation_that_was_replaced_since_are_not_shown(panel, cohort, cohort_files):
     _, cohort_reports = cohort_files
     shutil.copy(cohort / "better.nii.gz", cohort / "worse.nii.gz")
