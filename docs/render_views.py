@@ -30,6 +30,7 @@ from SegQualityQCLib.scene.overlays import legend, write_overlay, write_surfaces
 from SegQualityQCLib.scene.slice_marks import SliceMark, colour_of_score, text_of
 from SegQualityQCLib.scene.views import show_overlay, show_surfaces
 
+THRESHOLD = 0.7  # the panel's at first
 SLICE_SIZE, SURFACE_SIZE, STRIP_SIZE = (600, 480), (440, 480), (180, 180)
 
 
@@ -89,7 +90,7 @@ class DemoViews:
         self.legend.Modified()  # looks anew which volumes the view shows
         score = self.report.slice(index)
         if marked:
-            self.mark.show(text_of(score, self.report.case.segment), colour_of_score(score))
+            self.mark.show(text_of(score, self.report.case.segment, THRESHOLD), colour_of_score(score))
         else:
             self.mark.hide()
         view.render()
