@@ -33,9 +33,8 @@ def fit(
     last = folder / "last.ckpt"
     # Left to itself, Lightning would save after validations only.
     newest = ModelCheckpoint(folder, filename="newest", save_last="link", save_on_train_epoch_end=True)
-    used = [newest, *callbacks]
-    if averaging:
-        used.append(EMAWeightAveraging(decay=averaging))
+    average = EMAWeightAveraging(decay=averaging) if averaging else None
+    used = [newest, *callbacks, *((average,) if average else ())]
     trainer = lightning.Trainer(
         max_epochs=epochs,
         accelerator="auto",
@@ -51,6 +50,9 @@ def fit(
         enable_model_summary=False,
     )
     trainer.fit(module, train, validation, ckpt_path=last if last.is_file() else None, weights_only=False)
+    if average:
+        # Lightning itself does not where the run was stopped after its last epoch, and has none left to go through.
+        average.on_train_end(trainer, module)
     return trainer
 
 

@@ -13,6 +13,9 @@ from training.fitting import fit
 LOADER = DataLoader(TensorDataset(torch.arange(8.0)[:, None]), batch_size=4)
 
 
+SETTINGS = {"epochs": 6, "precision": "32-true"}
+
+
 class Line(lightning.LightningModule):
     """Learns to predict 1, and keeps the epochs that it was trained in."""
 
@@ -40,8 +43,7 @@ class Line(lightning.LightningModule):
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
 @pytest.mark.parametrize("validate_every", [1, 5])
 def test_an_interrupted_training_goes_on_with_the_epoch_it_was_in(tmp_path, validate_every, averaging):
-    settings = {"folder": tmp_path, "epochs": 6, "precision": "32-true"}
-    settings |= {"validate_every": validate_every, "averaging": averaging}
+    settings = {**SETTINGS, "folder": tmp_path, "validate_every": validate_every, "averaging": averaging}
     first = Line(stop_at=3)
     with pytest.raises(RuntimeError, match="power"):
         fit(first, LOADER, LOADER, **settings)
@@ -49,3 +51,11 @@ def test_an_interrupted_training_goes_on_with_the_epoch_it_was_in(tmp_path, vali
     fit(second, LOADER, LOADER, **settings)
     assert first.epochs == [0, 1, 2] and second.epochs == [3, 4, 5]
     assert not torch.equal(second.layer.weight, first.layer.weight)
+
+
+def test_a_training_that_was_stopped_after_its_last_epoch_has_its_averaged_weights(tmp_path):
+    first, second = Line(), Line()
+    for module in (first, second):
+        fit(module, LOADER, LOADER, folder=tmp_path, averaging=0.9, **SETTINGS)
+    assert second.epochs == []
+    assert torch.equal(second.layer.weight, first.layer.weight)
