@@ -41,7 +41,7 @@ def fit(
         devices=int(devices),
         precision=usable_precision(precision),
         default_root_dir=folder,
-        logger=[TensorBoardLogger(folder, name="tensorboard", version=""), CSVLogger(folder, name="csv", version="")],
+        logger=[TensorBoardLogger(folder, name="tensorboard", version=""), CSVLogger(folder, name="csv")],
         callbacks=used,
         log_every_n_steps=20,
         gradient_clip_val=1.0,

@@ -1,5 +1,7 @@
 """What all trainings share: nothing is lost when one is interrupted."""
 
+import csv
+
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
@@ -59,3 +61,11 @@ def test_a_training_that_was_stopped_after_its_last_epoch_has_its_averaged_weigh
         fit(module, LOADER, LOADER, folder=tmp_path, averaging=0.9, **SETTINGS)
     assert second.epochs == []
     assert torch.equal(second.layer.weight, first.layer.weight)
+
+
+def test_the_curves_before_an_interruption_are_kept(tmp_path):
+    with pytest.raises(RuntimeError, match="power"):
+        fit(Line(stop_at=3), LOADER, LOADER, folder=tmp_path, **SETTINGS)
+    fit(Line(), LOADER, LOADER, folder=tmp_path, **SETTINGS)
+    rows = [row for path in sorted(tmp_path.glob("csv/*/metrics.csv")) for row in csv.DictReader(path.open())]
+    assert [int(row["epoch"]) for row in rows] == list(range(6))
