@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from .configuration import Fit
@@ -49,7 +51,11 @@ def fit(
         reload_dataloaders_every_n_epochs=1,
         enable_model_summary=False,
     )
-    trainer.fit(module, train, validation, ckpt_path=last if last.is_file() else None, weights_only=False)
+    try:
+        trainer.fit(module, train, validation, ckpt_path=last if last.is_file() else None, weights_only=False)
+    except SIGTERMException as error:
+        # Left to itself, Lightning ends the process as if all had gone well.
+        raise SystemExit(128 + signal.SIGTERM) from error
     if average:
         # Lightning itself does not where the run was stopped after its last epoch, and has none left to go through.
         average.on_train_end(trainer, module)

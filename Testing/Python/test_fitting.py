@@ -1,6 +1,8 @@
 """What all trainings share: nothing is lost when one is interrupted."""
 
 import csv
+import os
+import signal
 
 import pytest
 import torch
@@ -69,3 +71,21 @@ def test_the_curves_before_an_interruption_are_kept(tmp_path):
     fit(Line(), LOADER, LOADER, folder=tmp_path, **SETTINGS)
     rows = [row for path in sorted(tmp_path.glob("csv/*/metrics.csv")) for row in csv.DictReader(path.open())]
     assert [int(row["epoch"]) for row in rows] == list(range(6))
+
+
+class Ended(Line):
+    """Is told to end in its third epoch, as by a cluster whose time is up."""
+
+    def on_train_epoch_start(self):
+        super().on_train_epoch_start()
+        if self.current_epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_training_that_is_told_to_end_does_not_end_as_if_all_had_gone_well(tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        fit(Ended(), LOADER, LOADER, folder=tmp_path, **SETTINGS)
+    assert ended.value.code == 128 + signal.SIGTERM
+    rest = Line()
+    fit(rest, LOADER, LOADER, folder=tmp_path, **SETTINGS)
+    assert rest.epochs == [2, 3, 4, 5]
