@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import lightning.pytorch as lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -36,7 +37,7 @@ def fit(
     # Left to itself, Lightning would save after validations only.
     newest = ModelCheckpoint(folder, filename="newest", save_last="link", save_on_train_epoch_end=True)
     average = EMAWeightAveraging(decay=averaging) if averaging else None
-    used = [newest, *callbacks, *((average,) if average else ())]
+    used = [newest, _ChanceOfItsOwn(torch.initial_seed()), *callbacks, *((average,) if average else ())]
     trainer = lightning.Trainer(
         max_epochs=epochs,
         accelerator="auto",
@@ -60,6 +61,17 @@ def fit(
         # Lightning itself does not where the run was stopped after its last epoch, and has none left to go through.
         average.on_train_end(trainer, module)
     return trainer
+
+
+class _ChanceOfItsOwn(Callback):
+    """Seeds each epoch: a training that goes on would else shuffle and augment as it did in its first epochs."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        own = np.random.SeedSequence([self.seed, trainer.current_epoch])
+        torch.manual_seed(int(own.generate_state(1)[0]))
 
 
 def usable_precision(wanted: str) -> str:

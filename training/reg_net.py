@@ -40,29 +40,30 @@ _SPREAD_WEIGHT = 0.02  # low, for the clipping of gradients goes by all of them 
 
 
 class BalancedSample(Dataset):
-    """Training triples (pool, source, row), balanced over the bins of Dice; drawn anew at each ``redraw``."""
+    """Training triples (pool, source, row), balanced over the bins of Dice; drawn anew for each epoch."""
 
     def __init__(self, study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.int64], seed: int) -> None:
         self.study = study
         self.pools = pools
         self.rows = rows
-        self.rng = np.random.default_rng(seed)
-        self.triples = self._draw()
+        self.seed = seed
+        self.triples = self._draw(epoch=0)
 
-    def redraw(self) -> None:
-        """Draw anew, where the study wants a fresh sample each epoch."""
+    def redraw(self, epoch: int) -> None:
+        """Draw anew, where the study wants a fresh sample each epoch; a training that goes on gets other samples."""
         if self.study.sampling.fresh:
-            self.triples = self._draw()
+            self.triples = self._draw(epoch)
 
-    def _draw(self) -> NDArray[np.int64]:
+    def _draw(self, epoch: int) -> NDArray[np.int64]:
         sampling = self.study.sampling
+        rng = np.random.default_rng([self.seed, epoch])
         perturbed = round(sampling.train * sampling.perturbed)
         parts = []
         for pool, count in ((_NETS, sampling.train - perturbed), (_PERTURBED, perturbed)):
             if count:
-                pairs = self.pools[pool].draw(self.rows, count, self.rng, repeat=sampling.fresh, every_bin=True)
+                pairs = self.pools[pool].draw(self.rows, count, rng, repeat=sampling.fresh, every_bin=True)
                 parts.append(np.column_stack([np.full(len(pairs), pool), pairs]))
-        return self.rng.permutation(np.concatenate(parts))
+        return rng.permutation(np.concatenate(parts))
 
     def __len__(self) -> int:
         return len(self.triples)
@@ -157,7 +158,7 @@ class RegTraining(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """A fresh sample."""
-        self.trainer.train_dataloader.dataset.redraw()
+        self.trainer.train_dataloader.dataset.redraw(self.current_epoch)
 
 
 def train_reg_net(

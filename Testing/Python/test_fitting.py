@@ -73,6 +73,31 @@ def test_the_curves_before_an_interruption_are_kept(tmp_path):
     assert [int(row["epoch"]) for row in rows] == list(range(6))
 
 
+class Chance(Line):
+    """Keeps a random number of each epoch."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        super().__init__(stop_at)
+        self.drawn = []
+
+    def on_train_epoch_start(self):
+        super().on_train_epoch_start()
+        self.drawn.append(torch.rand(()).item())
+
+
+def test_chance_goes_on_too_and_does_not_begin_anew(tmp_path):
+    whole, first, second = Chance(), Chance(stop_at=3), Chance()
+    torch.manual_seed(1)
+    fit(whole, LOADER, LOADER, folder=tmp_path / "whole", **SETTINGS)
+    torch.manual_seed(1)
+    with pytest.raises(RuntimeError, match="power"):
+        fit(first, LOADER, LOADER, folder=tmp_path / "parts", **SETTINGS)
+    torch.manual_seed(1)
+    fit(second, LOADER, LOADER, folder=tmp_path / "parts", **SETTINGS)
+    assert first.drawn + second.drawn == whole.drawn
+    assert len(set(whole.drawn)) == 6
+
+
 class Ended(Line):
     """Is told to end in its third epoch, as by a cluster whose time is up."""
 

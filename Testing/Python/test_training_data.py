@@ -31,6 +31,7 @@ from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
 from training.provenance import provenance_of
+from training.reg_net import BalancedSample
 from training.restore import restore
 from training.results_page import write_results
 from training.scoring import Scores
@@ -191,6 +192,16 @@ def test_a_sample_holds_each_bin_of_dice_alike():
     counts = np.histogram(dice[drawn[:, 0], drawn[:, 1]], bins=np.linspace(0, 1, 11))[0]
     assert counts.tolist() == [10] * 10
     assert len({tuple(pair) for pair in drawn.tolist()}) == 100
+
+
+def test_each_epoch_has_a_sample_of_its_own_whenever_its_training_was_begun(repository):
+    study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml")
+    pool = pool_of([np.random.default_rng(0).uniform(0, 1, 1000)])
+    begun, goes_on = (BalancedSample(study, (pool, pool), np.arange(1000), 0) for _ in range(2))
+    first = begun.triples.tolist()
+    begun.redraw(3)
+    goes_on.redraw(3)
+    assert begun.triples.tolist() == goes_on.triples.tolist() != first
 
 
 def test_an_empty_bin_is_named():
