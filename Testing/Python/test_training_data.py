@@ -211,16 +211,33 @@ def test_an_empty_bin_is_named():
         )
 
 
-def test_a_training_whose_readouts_were_removed_begins_anew(repository, nnunet, tmp_path):
+@pytest.fixture
+def drawn_by_a_net(repository, nnunet, tmp_path):
+    """A study whose only U-net has drawn its two read-outs."""
     study = study_of(repository, tmp_path, nnunet)
     nets = replace(study.candidate_nets, readouts=(1, 2))
     study = replace(study, candidate_nets=nets, window_size=48, margin=8)
     prepare(study)
     train_candidate_net(study, 2, 8)
-    files = candidate_files(study)
+    return study
+
+
+def test_a_training_whose_results_were_removed_goes_on_with_the_epoch_it_was_in(drawn_by_a_net):
+    files = candidate_files(drawn_by_a_net)
+    checkpoint = files[0].parent / "depth2-filters8" / "newest.ckpt"
+    before, written = [file.read_bytes() for file in files], checkpoint.stat().st_mtime_ns
+    for file in files:
+        file.unlink()  # as Snakemake does where the rule was interrupted
+    train_candidate_net(drawn_by_a_net, 2, 8)
+    assert [file.read_bytes() for file in files] == before
+    assert checkpoint.stat().st_mtime_ns == written
+
+
+def test_a_training_without_an_earlier_readout_begins_anew(drawn_by_a_net):
+    files = candidate_files(drawn_by_a_net)
     before = [file.read_bytes() for file in files]
-    files[0].unlink()  # as Snakemake does where a rule failed later
-    train_candidate_net(study, 2, 8)
+    (files[0].parent / "depth2-filters8" / "epoch001.npz").unlink()
+    train_candidate_net(drawn_by_a_net, 2, 8)
     assert [file.read_bytes() for file in files] == before
 
 
