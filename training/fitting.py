@@ -93,10 +93,3 @@ def one_cycle(module: lightning.LightningModule, settings: Fit) -> dict:
     steps = max(int(module.trainer.estimated_stepping_batches), 2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def save_weights(module: torch.nn.Module, path: Path) -> None:
-    """Save a network's float32 state dict whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save({key: value.detach().float().cpu().clone() for key, value in module.state_dict().items()}, partial)
-    partial.replace(path)

@@ -23,8 +23,8 @@ from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import KINDS, Structure, Study, Variant
 from .dice import dice_of
-from .files import write_json
-from .fitting import fit, one_cycle, save_weights
+from .files import save_weights, write_json
+from .fitting import fit, one_cycle
 from .naming import run_name
 from .split import read_split
 from .stage_arguments import stage_arguments

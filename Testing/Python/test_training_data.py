@@ -25,7 +25,7 @@ from training.configuration import DataSource, read_study
 from training.dice import dice_of, dice_of_arrays
 from training.evaluate import measure
 from training.export import model_card, summary
-from training.files import write_arrays, write_json
+from training.files import save_weights, write_arrays, write_json
 from training.naming import candidate_files, model_name
 from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
@@ -246,6 +246,7 @@ def test_a_training_without_an_earlier_readout_begins_anew(drawn_by_a_net):
     [
         ("kept.npz", lambda path, values: write_arrays(path, {"values": values})),
         ("kept.json", lambda path, values: write_json(path, values.tolist())),
+        ("kept.pt", lambda path, values: save_weights(torch.nn.Linear(len(values), 1), path)),
     ],
 )
 def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, name, write):
@@ -260,6 +261,18 @@ def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, n
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_one_sentence(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    prepare(study)
+    stage = f"{sys.executable} -m training.rec_net --config {tmp_path / 'study.yaml'} --runs {tmp_path / 'runs'}"
+    command = f"ulimit -f 40; {stage} --structure lv-myocardium"
+    run = subprocess.run(["bash", "-c", command], cwd=repository, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 1
+    assert "Error: A file of the study cannot be written: File too large." in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (study.folder / "rec-lv-myocardium" / "rec_net.pt").exists()
 
 
 def test_a_study_keeps_to_the_split_that_it_names_and_says_who_is_left_out(repository, nnunet, tmp_path, capsys):
