@@ -150,6 +150,18 @@ def test_numbers_without_a_point_are_numbers(repository, tmp_path):
         ("epochs: 1,", "epochs: one,", "epochs must be a whole number, not 'one'"),
         ("learning_rate: 2.0e-3", "learning_rate: fast", "learning_rate must be a number, not 'fast'"),
         ("  rec-reg: {epochs: 1", "  rec_reg: {epochs: 1", "hardening must hold settings for rec-reg or direct"),
+        ("aliases: [myocardium]", "aliases: myocardium", "aliases must be a list, not 'myocardium'"),
+        ('snomed: ["74281007", ', "snomed: [74281007, ", "snomed must be text: put it in quotes, not 74281007"),
+        ('snomed: ["74281007", Myocardium]', "snomed: [Myocardium]", "snomed must be a list of 2, not of 1"),
+        ("readouts: [5, 20]", "readouts: 20", "readouts must be a list, not 20"),
+        ("familiarity_margin: 1000", "split: 3", "split must be text"),
+        ("familiarity_margin: 1000", "window_size: 150", "window_size must be a multiple of 16, not 150"),
+        (
+            "candidate_nets: {depths: [2]",
+            "margin: 30\ncandidate_nets: {depths: [4]",
+            "multiples of 8: .* 144 and 204",
+        ),
+        ("depths: [2]", "depths: [6]", "depth 6 .* multiples of 32: they are 144 and 208"),
     ],
 )
 def test_a_wrong_setting_is_named(repository, tmp_path, before, after, said):
