@@ -18,7 +18,9 @@ import torch
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
+from SegQualityQCLib.networks import RecNet, reg_network
 from training.bootstrap import with_bootstrap
+from training.bundling import write_bundle
 from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
@@ -285,6 +287,45 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_is_one_sentence(repository, 
     assert "Error: A file of the study cannot be written: File too large." in run.stderr
     assert "Traceback" not in run.stderr
     assert not (study.folder / "rec-lv-myocardium" / "rec_net.pt").exists()
+
+
+@pytest.fixture
+def write(repository, nnunet, tmp_path):
+    """Writes a bundle of untrained networks into a folder."""
+    study = study_of(repository, tmp_path, nnunet)
+    structure = study.structures[0]
+    for folder, file, network in (
+        ("rec-reg-lv-myocardium-seed0", "reg_net.pt", reg_network(window=144, **study.reg_network)),
+        ("rec-lv-myocardium", "rec_net.pt", RecNet(study.rec_filters)),
+    ):
+        (study.folder / folder).mkdir(parents=True)
+        save_weights(network, study.folder / folder / file)
+    said = {"calibration": {}, "familiarity": {}, "evaluation": {}, "card": ""}
+    return lambda folder, version: write_bundle(folder, study, structure, "rec-reg", 0, version=version, **said)
+
+
+def test_a_bundle_is_replaced_whole_and_not_removed_file_by_file(write, tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    write(target, "1.0.0")
+    removed, remove = [], shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **how: (removed.append(path), remove(path, **how)))
+    write(target, "1.0.1")
+    assert removed and target not in removed
+    assert '"version": "1.0.1"' in (target / "configs" / "metadata.json").read_text(encoding="utf-8")
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".bundle")] == []
+
+
+def test_a_bundle_that_does_not_fit_on_the_disk_leaves_the_one_before(write, tmp_path):
+    target = tmp_path / "bundle"
+    write(target, "1.0.0")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+    try:
+        with pytest.raises(ReportError, match="cannot be written: is the disk full"):
+            write(target, "1.0.1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert '"version": "1.0.0"' in (target / "configs" / "metadata.json").read_text(encoding="utf-8")
 
 
 def test_a_study_keeps_to_the_split_that_it_names_and_says_who_is_left_out(repository, nnunet, tmp_path, capsys):
