@@ -239,8 +239,10 @@ def finish(
     judge = lightning.Trainer(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
     )
-    (figures, further) = judge.validate(module, validation, verbose=False)
-    write_json(folder / "figures.json", {"epochs": epochs, **figures, **further}, indent=2)
+    figures = {"epochs": epochs}
+    for part in judge.validate(module, validation, verbose=False):  # one for each pool that holds anything
+        figures |= part
+    write_json(folder / "figures.json", figures, indent=2)
     save_weights(module.network, folder / TRAINED)
 
 
