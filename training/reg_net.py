@@ -32,6 +32,10 @@ from .windows import Augmentation, Windows, crop
 
 TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as they are used
 _NETS, _PERTURBED = 0, 1
+_MORE = (
+    "train the U-nets with other read-outs, or leave them out of the training samples by perturbed: 1.0 in sampling",
+    "raise variants in sampling, or leave perturbed masks out of the training samples by perturbed: 0.0",
+)
 # Candidates centre the window, so that it lies off the structure where they are wrong; scanners vary more than ACDC's.
 AUGMENTATION = Augmentation(shift=8.0, far_shifts=0.1, stretch=0.1, bias=0.25, noise=0.06)
 _NORMALISATION_BATCHES = 50  # that the statistics of the normalisation are measured on
@@ -61,7 +65,7 @@ class BalancedSample(Dataset):
         parts = []
         for pool, count in ((_NETS, sampling.train - perturbed), (_PERTURBED, perturbed)):
             if count:
-                pairs = self.pools[pool].draw(self.rows, count, rng, repeat=sampling.fresh, every_bin=True)
+                pairs = self.pools[pool].draw(self.rows, count, rng, repeat=sampling.fresh, every_bin=_MORE[pool])
                 parts.append(np.column_stack([np.full(len(pairs), pool), pairs]))
         return rng.permutation(np.concatenate(parts))
 

@@ -218,11 +218,14 @@ def test_each_epoch_has_a_sample_of_its_own_whenever_its_training_was_begun(repo
     assert begun.triples.tolist() == goes_on.triples.tolist() != first
 
 
-def test_an_empty_bin_is_named():
-    with pytest.raises(InputError, match=r"between 0\.8 and 0\.9"):
-        pool_of([[0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.95]]).draw(
-            np.arange(9), 10, np.random.default_rng(0), every_bin=True
-        )
+def test_an_empty_bin_is_named_with_what_helps(repository):
+    study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml")
+    whole = pool_of([np.random.default_rng(0).uniform(0, 1, 1000)])
+    lacking = pool_of([[0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.95]])
+    for pools, share, said in (((lacking, whole), 0.5, "U-nets"), ((whole, lacking), 1.0, "raise variants")):
+        asked = replace(study, sampling=replace(study.sampling, perturbed=share))
+        with pytest.raises(InputError, match=rf"between 0\.8 and 0\.9: .*{said}"):
+            BalancedSample(asked, pools, np.arange(9), 0)
 
 
 @pytest.fixture
