@@ -208,6 +208,11 @@ def test_a_sample_holds_each_bin_of_dice_alike():
     assert len({tuple(pair) for pair in drawn.tolist()}) == 100
 
 
+def test_the_papers_study_makes_the_papers_attacks_too(repository):
+    study = read_study(repository / "training" / "configs" / "acdc-paper.yaml")
+    assert study.attack_study.eps == (0.0, 0.05, 0.1, 0.2, 0.3)
+
+
 def test_each_epoch_has_a_sample_of_its_own_whenever_its_training_was_begun(repository):
     study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml")
     pool = pool_of([np.random.default_rng(0).uniform(0, 1, 1000)])
