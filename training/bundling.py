@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from SegQualityQCLib.errors import ReportError
+
 from .configuration import Structure, Study, Variant
 from .naming import bundle_name, run_name
 from .provenance import provenance_of
@@ -31,9 +33,14 @@ def write_bundle(
     card: str,
     variant: Variant | None = None,
 ) -> None:
-    """Write a bundle into a folder beside the target, then put it in the target's place."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    """Write a bundle into a folder beside the target, then put it in the target's place.
+
+    Raises:
+        ReportError: The weights cannot be written.
+    """
+    partial, before = (folder.with_name(f".{folder.name}.{part}") for part in ("partial", "before"))
+    for rest in (partial, before):
+        shutil.rmtree(rest, ignore_errors=True)
     for part in ("configs", "models", "docs"):
         (partial / part).mkdir(parents=True)
     files = {"models/reg_net.pt": study.folder / run_name(kind, structure, seed, variant) / "reg_net.pt"}
@@ -44,7 +51,10 @@ def write_bundle(
     for file, source in files.items():
         if len(files) > 1:  # two networks stay below 5 MB together with half the digits
             weights = torch.load(source, weights_only=True)
-            torch.save({key: value.half() for key, value in weights.items()}, partial / file)
+            try:
+                torch.save({key: value.half() for key, value in weights.items()}, partial / file)
+            except RuntimeError as error:  # a full disk, of which PyTorch says less
+                raise ReportError(f"The weights {partial / file} cannot be written: is the disk full?") from error
         else:
             shutil.copyfile(source, partial / file)
     code, meaning = structure.snomed
@@ -102,5 +112,7 @@ def write_bundle(
     (partial / "configs" / "metadata.json").write_text(text, encoding="utf-8")
     (partial / "docs" / "README.md").write_text(card, encoding="utf-8")
     (partial / "LICENSE").write_text(provenance.licence_text, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        folder.rename(before)  # removed after it is replaced, or a stop meanwhile would leave a part of it
     partial.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)

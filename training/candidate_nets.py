@@ -82,19 +82,14 @@ class CandidateTraining(lightning.LightningModule):
 class ReadOut(Callback):
     """After the epochs named in the configuration, keeps what the net draws."""
 
-    def __init__(self, study: Study, depth: int, filters: int) -> None:
-        self.files = _readouts(study, depth, filters)
+    def __init__(self, files: dict[int, Path]) -> None:
+        self.files = files
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: CandidateTraining) -> None:
         """Draw on every window where this epoch is one to read out."""
         epoch = trainer.current_epoch + 1
         if epoch in self.files and trainer.is_global_zero:
             write_arrays(self.files[epoch], {"labels": module.draw()})
-
-
-def _readouts(study: Study, depth: int, filters: int) -> dict[int, Path]:
-    """The candidate file of each epoch that is read out."""
-    return {epoch: candidate_file(study, depth, filters, epoch) for epoch in study.candidate_nets.readouts}
 
 
 def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "1") -> None:
@@ -106,8 +101,10 @@ def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "
     settings = study.candidate_nets
     folder = study.folder / "candidates" / f"depth{depth}-filters{filters}"
     folder.mkdir(parents=True, exist_ok=True)
-    _forget_run_without_readouts(folder, _readouts(study, depth, filters))
-    fit(
+    # Beside the checkpoint, for Snakemake removes the results of a rule that was interrupted.
+    drawn = {epoch: folder / f"epoch{epoch:03d}.npz" for epoch in settings.readouts}
+    _forget_run_without_readouts(folder, drawn)
+    trainer = fit(
         CandidateTraining(study, windows, depth, filters),
         DataLoader(TensorDataset(rows), settings.batch_size, shuffle=True),
         None,
@@ -115,12 +112,16 @@ def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "
         epochs=settings.readouts[-1],
         precision=study.precision,
         devices=devices,
-        callbacks=(ReadOut(study, depth, filters),),
+        callbacks=(ReadOut(drawn),),
     )
+    if trainer.is_global_zero:
+        for epoch, path in drawn.items():
+            with np.load(path) as stored:
+                write_arrays(candidate_file(study, depth, filters, epoch), dict(stored))
 
 
 def _forget_run_without_readouts(folder: Path, files: dict[int, Path]) -> None:
-    """Begin anew where the checkpoint is past a read-out that is gone: Snakemake removes those of a failed rule."""
+    """Begin anew where the checkpoint is past a read-out that is not there."""
     last = folder / "last.ckpt"
     if not last.is_file():
         return

@@ -34,7 +34,7 @@ class Pool:
     centres: NDArray[np.float64]
 
     def draw(
-        self, rows: NDArray[np.int64], count: int, rng: Generator, *, repeat: bool = False, every_bin: bool = False
+        self, rows: NDArray[np.int64], count: int, rng: Generator, *, repeat: bool = False, every_bin: str | None = None
     ) -> NDArray[np.int64]:
         """Draw (source, row) pairs of these rows, the same number from each of ten equal bins of Dice.
 
@@ -43,26 +43,24 @@ class Pool:
             count: Pairs in all; fewer come back where bins run out and ``repeat`` is off.
             rng: Source of chance.
             repeat: Draw a candidate more than once where a bin holds too few.
-            every_bin: Insist on candidates in each bin.
+            every_bin: Insist on candidates in each bin; what can be done where there are none.
 
         Returns:
             Shape (m, 2), in random order.
 
         Raises:
-            InputError: ``every_bin`` is on and a bin is empty.
+            InputError: ``every_bin`` is given and a bin is empty.
         """
         dice = self.dice[:, rows]
         bins = np.minimum((dice * BINS).astype(np.float32), BINS - 1)
         chosen = []
         for number in range(BINS):
             pairs = np.argwhere((bins >= number) & (bins < number + 1))
-            if len(pairs) == 0 and not every_bin:
+            if len(pairs) == 0 and every_bin is None:
                 continue
             if len(pairs) == 0:
-                raise InputError(
-                    f"No candidate has a Dice between {number / BINS:g} and {(number + 1) / BINS:g}: train the U-nets "
-                    "with other read-outs, or add perturbed masks."
-                )
+                ends = f"{number / BINS:g} and {(number + 1) / BINS:g}"
+                raise InputError(f"No candidate has a Dice between {ends}: {every_bin}.")
             wanted = count // BINS
             replace = repeat and len(pairs) < wanted
             chosen.append(pairs[rng.choice(len(pairs), wanted if replace else min(wanted, len(pairs)), replace)])

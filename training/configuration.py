@@ -6,13 +6,15 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
 from SegQualityQCLib.errors import InputError
 
 KINDS = ("rec-reg", "direct")
+_SAYS = {int: "a whole number", float: "a number", str: "text: put it in quotes", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -249,7 +251,7 @@ class Study:
         sampling: How slices are drawn for REG-Net.
         window_size: Side in pixels of what the networks see, a multiple of 16.
         window_spacing_mm: Of these pixels; the window must hold the structure with its surroundings.
-        margin: Pixels around the networks' window that the cache keeps for augmentation.
+        margin: Pixels around the networks' window that the cache keeps for augmentation, a multiple of 8.
         rec_filters: REC-Net's filters, from its first level to its last.
         reg_network: REG-Net's sizes: arguments of :class:`SegQualityQCLib.networks.PixelRegNet` with
             ``head: pixels``, else of :class:`SegQualityQCLib.networks.RegNet`.
@@ -366,7 +368,22 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
         _build(Structure, entry, f"{path}: structures") for entry in content.get("structures", ())
     )
     content["variants"] = tuple(_build(Variant, entry, f"{path}: variants") for entry in content.get("variants", ()))
-    return _build(Study, content, str(path))
+    study = _build(Study, content, str(path))
+    _check_sizes(study, path)
+    return study
+
+
+def _check_sizes(study: Study, path: str | Path) -> None:
+    """Windows are halved again and again by the networks: what cannot be would come out after hours."""
+    if study.window_size % 16:
+        raise InputError(f"{path}: window_size must be a multiple of 16, not {study.window_size}.")
+    depth, side = max(study.candidate_nets.depths, default=1), study.window_size + 2 * study.margin
+    parts = 2 ** (depth - 1)
+    if study.window_size % parts or side % parts:
+        raise InputError(
+            f"{path}: for U-nets of depth {depth} window_size, and window_size with twice the margin, must be "
+            f"multiples of {parts}: they are {study.window_size} and {side}."
+        )
 
 
 def _build(kind: type, content: Any, where: str) -> Any:
@@ -388,12 +405,27 @@ def _build(kind: type, content: Any, where: str) -> Any:
 
 
 def _checked(value: Any, hint: Any, where: str) -> Any:
-    """A number as its field wants it; YAML reads 1e-3, without a point, as text."""
-    if hint == tuple[float, ...]:
-        return tuple(_checked(entry, float, where) for entry in value) if isinstance(value, tuple) else value
-    if hint not in (int, float) or isinstance(value, hint):
-        return value
-    if hint is float and not isinstance(value, bool):
+    """A setting as its field wants it; YAML reads 1e-3, without a point, as text."""
+    kinds = get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    if value is None and NoneType in kinds:
+        return None
+    kind = next(kind for kind in kinds if kind is not NoneType)
+    if get_origin(kind) is tuple:
+        return _checked_list(value, get_args(kind), where)
+    if kind is float and not isinstance(value, bool):
         with suppress(TypeError, ValueError):
             return float(value)
-    raise InputError(f"{where} must be {'a whole number' if hint is int else 'a number'}, not {value!r}.")
+    known = kind in _SAYS
+    if known and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        raise InputError(f"{where} must be {_SAYS[kind]}, not {value!r}.")
+    return value
+
+
+def _checked_list(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        raise InputError(f"{where} must be a list, not {value!r}: write it in brackets.")
+    if kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(value)
+    if len(value) != len(kinds):
+        raise InputError(f"{where} must be a list of {len(kinds)}, not of {len(value)}.")
+    return tuple(_checked(entry, kind, where) for entry, kind in zip(value, kinds, strict=True))

@@ -1,8 +1,8 @@
 """What happens to an image in a scanner, at five strengths each, by TorchIO.
 
-Each corruption takes a whole volume (slices, rows, columns) as MR magnitudes and gives one of the same grid. Slices of
-a cine stack are acquired one after the other, so that motion, ghosts and spikes lie within a slice, with the phase
-encoding along the rows, never across slices.
+Each corruption takes a whole volume (slices, rows, columns) as magnitudes, from 0 on, and gives one of the same grid.
+Slices of a cine stack are acquired one after the other, so that motion, ghosts and spikes lie within a slice, with the
+phase encoding along the rows, never across slices.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ def corrupt(image: sitk.Image, kind: str, strength: int, seed: int) -> sitk.Imag
         seed: Of noise, field, motion and spikes; the same for all strengths, so that only the strength differs.
 
     Returns:
-        An image on the same grid, float32, not below zero.
+        An image on the same grid, float32, not below zero or the darkest pixel of a CT.
     """
     if not 1 <= strength <= STRENGTHS:
         raise ValueError(f"The strength is 1 to {STRENGTHS}, not {strength}.")
     volume = sitk.GetArrayFromImage(image).astype(np.float32)
+    floor = min(float(volume.min()), 0.0)  # of CT about -1000; of MR 0
+    volume -= floor
     scale = float(np.percentile(volume, 99.5)) or 1.0
     changed = CORRUPTIONS[kind](volume / scale, strength, np.random.default_rng(seed), image.GetSpacing())
-    result = sitk.GetImageFromArray(np.maximum(changed, 0).astype(np.float32) * scale)
+    result = sitk.GetImageFromArray(np.maximum(changed, 0).astype(np.float32) * scale + floor)
     result.CopyInformation(image)
     return result
 

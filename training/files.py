@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
 from SegQualityQCLib.errors import InputError, ReportError
@@ -45,10 +47,27 @@ def write_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
     Raises:
         ReportError: It cannot be written.
     """
-    partial = path.with_suffix(".partial.npz")
+    _write(path, lambda file: np.savez_compressed(file, **arrays))
+
+
+def save_weights(module: torch.nn.Module, path: Path) -> None:
+    """Save a network's state dict as float32.
+
+    Raises:
+        ReportError: It cannot be written.
+    """
+    weights = {key: value.detach().float().cpu().clone() for key, value in module.state_dict().items()}
+    content = io.BytesIO()  # torch.save itself does not say why a file cannot be written
+    torch.save(weights, content)
+    _write(path, lambda file: file.write(content.getbuffer()))
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    # A name of its own, for each process of a training on several devices writes its result.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import lightning.pytorch as lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from .configuration import Fit
@@ -33,9 +36,8 @@ def fit(
     last = folder / "last.ckpt"
     # Left to itself, Lightning would save after validations only.
     newest = ModelCheckpoint(folder, filename="newest", save_last="link", save_on_train_epoch_end=True)
-    used = [newest, *callbacks]
-    if averaging:
-        used.append(EMAWeightAveraging(decay=averaging))
+    average = EMAWeightAveraging(decay=averaging) if averaging else None
+    used = [newest, _ChanceOfItsOwn(torch.initial_seed()), *callbacks, *((average,) if average else ())]
     trainer = lightning.Trainer(
         max_epochs=epochs,
         accelerator="auto",
@@ -50,8 +52,26 @@ def fit(
         reload_dataloaders_every_n_epochs=1,
         enable_model_summary=False,
     )
-    trainer.fit(module, train, validation, ckpt_path=last if last.is_file() else None, weights_only=False)
+    try:
+        trainer.fit(module, train, validation, ckpt_path=last if last.is_file() else None, weights_only=False)
+    except SIGTERMException as error:
+        # Left to itself, Lightning ends the process as if all had gone well.
+        raise SystemExit(128 + signal.SIGTERM) from error
+    if average:
+        # Lightning itself does not where the run was stopped after its last epoch, and has none left to go through.
+        average.on_train_end(trainer, module)
     return trainer
+
+
+class _ChanceOfItsOwn(Callback):
+    """Seeds each epoch: a training that goes on would else shuffle and augment as it did in its first epochs."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        own = np.random.SeedSequence([self.seed, trainer.current_epoch])
+        torch.manual_seed(int(own.generate_state(1)[0]))
 
 
 def usable_precision(wanted: str) -> str:
@@ -73,10 +93,3 @@ def one_cycle(module: lightning.LightningModule, settings: Fit) -> dict:
     steps = max(int(module.trainer.estimated_stepping_batches), 2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def save_weights(module: torch.nn.Module, path: Path) -> None:
-    """Save a network's float32 state dict whole or not at all."""
-    partial = path.with_suffix(".partial")
-    torch.save({key: value.detach().float().cpu().clone() for key, value in module.state_dict().items()}, partial)
-    partial.replace(path)

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from SegQualityQCLib.networks import RecNet
 
 from .configuration import Structure, Study
-from .files import write_json
-from .fitting import fit, one_cycle, save_weights
+from .files import save_weights, write_json
+from .fitting import fit, one_cycle
 from .split import read_split
 from .stage_arguments import stage_arguments
 from .windows import Augmentation, Windows, crop

@@ -23,8 +23,8 @@ from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
 from .configuration import KINDS, Structure, Study, Variant
 from .dice import dice_of
-from .files import write_json
-from .fitting import fit, one_cycle, save_weights
+from .files import save_weights, write_json
+from .fitting import fit, one_cycle
 from .naming import run_name
 from .split import read_split
 from .stage_arguments import stage_arguments
@@ -32,6 +32,10 @@ from .windows import Augmentation, Windows, crop
 
 TRAINED = "trained.pt"  # weights as they were trained; reg_net.pt holds them as they are used
 _NETS, _PERTURBED = 0, 1
+_MORE = (
+    "train the U-nets with other read-outs, or leave them out of the training samples by perturbed: 1.0 in sampling",
+    "raise variants in sampling, or leave perturbed masks out of the training samples by perturbed: 0.0",
+)
 # Candidates centre the window, so that it lies off the structure where they are wrong; scanners vary more than ACDC's.
 AUGMENTATION = Augmentation(shift=8.0, far_shifts=0.1, stretch=0.1, bias=0.25, noise=0.06)
 _NORMALISATION_BATCHES = 50  # that the statistics of the normalisation are measured on
@@ -40,29 +44,30 @@ _SPREAD_WEIGHT = 0.02  # low, for the clipping of gradients goes by all of them 
 
 
 class BalancedSample(Dataset):
-    """Training triples (pool, source, row), balanced over the bins of Dice; drawn anew at each ``redraw``."""
+    """Training triples (pool, source, row), balanced over the bins of Dice; drawn anew for each epoch."""
 
     def __init__(self, study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.int64], seed: int) -> None:
         self.study = study
         self.pools = pools
         self.rows = rows
-        self.rng = np.random.default_rng(seed)
-        self.triples = self._draw()
+        self.seed = seed
+        self.triples = self._draw(epoch=0)
 
-    def redraw(self) -> None:
-        """Draw anew, where the study wants a fresh sample each epoch."""
+    def redraw(self, epoch: int) -> None:
+        """Draw anew, where the study wants a fresh sample each epoch; a training that goes on gets other samples."""
         if self.study.sampling.fresh:
-            self.triples = self._draw()
+            self.triples = self._draw(epoch)
 
-    def _draw(self) -> NDArray[np.int64]:
+    def _draw(self, epoch: int) -> NDArray[np.int64]:
         sampling = self.study.sampling
+        rng = np.random.default_rng([self.seed, epoch])
         perturbed = round(sampling.train * sampling.perturbed)
         parts = []
         for pool, count in ((_NETS, sampling.train - perturbed), (_PERTURBED, perturbed)):
             if count:
-                pairs = self.pools[pool].draw(self.rows, count, self.rng, repeat=sampling.fresh, every_bin=True)
+                pairs = self.pools[pool].draw(self.rows, count, rng, repeat=sampling.fresh, every_bin=_MORE[pool])
                 parts.append(np.column_stack([np.full(len(pairs), pool), pairs]))
-        return self.rng.permutation(np.concatenate(parts))
+        return rng.permutation(np.concatenate(parts))
 
     def __len__(self) -> int:
         return len(self.triples)
@@ -157,7 +162,7 @@ class RegTraining(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """A fresh sample."""
-        self.trainer.train_dataloader.dataset.redraw()
+        self.trainer.train_dataloader.dataset.redraw(self.current_epoch)
 
 
 def train_reg_net(
@@ -200,6 +205,7 @@ def train_reg_net(
         if weights is not None:
             module.network.load_state_dict(torch.load(weights, weights_only=True))
         if not result.is_file():  # an interrupted run goes on with the cycle it was in
+            torch.manual_seed(seed + 1000 * cycle)  # also where an interrupted run begins with a later cycle
             sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 1000 * cycle)
             fit(
                 module,
@@ -238,8 +244,10 @@ def finish(
     judge = lightning.Trainer(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False, enable_model_summary=False
     )
-    (figures, further) = judge.validate(module, validation, verbose=False)
-    write_json(folder / "figures.json", {"epochs": epochs, **figures, **further}, indent=2)
+    figures = {"epochs": epochs}
+    for part in judge.validate(module, validation, verbose=False):  # one for each pool that holds anything
+        figures |= part
+    write_json(folder / "figures.json", figures, indent=2)
     save_weights(module.network, folder / TRAINED)
 
 

@@ -18,8 +18,7 @@ from SegQualityQCLib.networks import PixelRegNet
 from .batch_norm import unfolded
 from .candidates import net_pool, perturbed_pool
 from .configuration import Structure, Study, Variant
-from .files import read_json
-from .fitting import save_weights
+from .files import read_json, save_weights
 from .naming import run_name
 from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs
 from .split import SHIPPED_SPLIT, read_split

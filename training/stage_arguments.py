@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from types import TracebackType
 
 from SegQualityQCLib.errors import SegQualityError
 
 from .configuration import read_study
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def stage_arguments(
@@ -52,5 +55,8 @@ def stage_arguments(
 def _say_what_is_wrong(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if isinstance(error, SegQualityError):
         print(f"Error: {error}", file=sys.stderr)
+    elif isinstance(error, OSError) and error.errno in _FULL:  # as where Lightning writes a checkpoint
+        what = f"The file {error.filename}" if error.filename else "A file of the study"
+        print(f"Error: {what} cannot be written: {error.strerror}. Make room, then start again.", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)

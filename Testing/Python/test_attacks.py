@@ -209,6 +209,14 @@ def test_averaging_over_noise_is_reproducible_with_its_seed_and_follows_the_mode
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_a_corrupted_ct_has_its_air_and_fat_where_they_were(kind):
+    of_mr = sitk.Cast(CASE.image[60:156, 80:176, 2:6], sitk.sitkFloat32)
+    of_mr -= float(sitk.GetArrayViewFromImage(of_mr).min())
+    expected = sitk.GetArrayFromImage(corrupt(of_mr, kind, 1, 5)) - 1000
+    assert sitk.GetArrayFromImage(corrupt(of_mr - 1000.0, kind, 1, 5)) == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_a_corruption_keeps_the_grid_repeats_itself_and_grows_with_its_strength(kind):
     image = CASE.image[60:156, 80:176, 2:6]
     clean = sitk.GetArrayFromImage(image).astype(float)

@@ -18,19 +18,22 @@ import torch
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
+from SegQualityQCLib.networks import RecNet, reg_network
 from training.bootstrap import with_bootstrap
+from training.bundling import write_bundle
 from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, read_study
 from training.dice import dice_of, dice_of_arrays
 from training.evaluate import measure
 from training.export import model_card, summary
-from training.files import write_arrays, write_json
+from training.files import save_weights, write_arrays, write_json
 from training.naming import candidate_files, model_name
 from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, perturb
 from training.prepare import prepare
 from training.provenance import provenance_of
+from training.reg_net import BalancedSample
 from training.restore import restore
 from training.results_page import write_results
 from training.scoring import Scores
@@ -149,6 +152,18 @@ def test_numbers_without_a_point_are_numbers(repository, tmp_path):
         ("epochs: 1,", "epochs: one,", "epochs must be a whole number, not 'one'"),
         ("learning_rate: 2.0e-3", "learning_rate: fast", "learning_rate must be a number, not 'fast'"),
         ("  rec-reg: {epochs: 1", "  rec_reg: {epochs: 1", "hardening must hold settings for rec-reg or direct"),
+        ("aliases: [myocardium]", "aliases: myocardium", "aliases must be a list, not 'myocardium'"),
+        ('snomed: ["74281007", ', "snomed: [74281007, ", "snomed must be text: put it in quotes, not 74281007"),
+        ('snomed: ["74281007", Myocardium]', "snomed: [Myocardium]", "snomed must be a list of 2, not of 1"),
+        ("readouts: [5, 20]", "readouts: 20", "readouts must be a list, not 20"),
+        ("familiarity_margin: 1000", "split: 3", "split must be text"),
+        ("familiarity_margin: 1000", "window_size: 150", "window_size must be a multiple of 16, not 150"),
+        (
+            "candidate_nets: {depths: [2]",
+            "margin: 30\ncandidate_nets: {depths: [4]",
+            "multiples of 8: .* 144 and 204",
+        ),
+        ("depths: [2]", "depths: [6]", "depth 6 .* multiples of 32: they are 144 and 208"),
     ],
 )
 def test_a_wrong_setting_is_named(repository, tmp_path, before, after, said):
@@ -193,23 +208,58 @@ def test_a_sample_holds_each_bin_of_dice_alike():
     assert len({tuple(pair) for pair in drawn.tolist()}) == 100
 
 
-def test_an_empty_bin_is_named():
-    with pytest.raises(InputError, match=r"between 0\.8 and 0\.9"):
-        pool_of([[0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.95]]).draw(
-            np.arange(9), 10, np.random.default_rng(0), every_bin=True
-        )
+def test_the_papers_study_makes_the_papers_attacks_too(repository):
+    study = read_study(repository / "training" / "configs" / "acdc-paper.yaml")
+    assert study.attack_study.eps == (0.0, 0.05, 0.1, 0.2, 0.3)
 
 
-def test_a_training_whose_readouts_were_removed_begins_anew(repository, nnunet, tmp_path):
+def test_each_epoch_has_a_sample_of_its_own_whenever_its_training_was_begun(repository):
+    study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml")
+    pool = pool_of([np.random.default_rng(0).uniform(0, 1, 1000)])
+    begun, goes_on = (BalancedSample(study, (pool, pool), np.arange(1000), 0) for _ in range(2))
+    first = begun.triples.tolist()
+    begun.redraw(3)
+    goes_on.redraw(3)
+    assert begun.triples.tolist() == goes_on.triples.tolist() != first
+
+
+def test_an_empty_bin_is_named_with_what_helps(repository):
+    study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml")
+    whole = pool_of([np.random.default_rng(0).uniform(0, 1, 1000)])
+    lacking = pool_of([[0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.95]])
+    for pools, share, said in (((lacking, whole), 0.5, "U-nets"), ((whole, lacking), 1.0, "raise variants")):
+        asked = replace(study, sampling=replace(study.sampling, perturbed=share))
+        with pytest.raises(InputError, match=rf"between 0\.8 and 0\.9: .*{said}"):
+            BalancedSample(asked, pools, np.arange(9), 0)
+
+
+@pytest.fixture
+def drawn_by_a_net(repository, nnunet, tmp_path):
+    """A study whose only U-net has drawn its two read-outs."""
     study = study_of(repository, tmp_path, nnunet)
     nets = replace(study.candidate_nets, readouts=(1, 2))
     study = replace(study, candidate_nets=nets, window_size=48, margin=8)
     prepare(study)
     train_candidate_net(study, 2, 8)
-    files = candidate_files(study)
+    return study
+
+
+def test_a_training_whose_results_were_removed_goes_on_with_the_epoch_it_was_in(drawn_by_a_net):
+    files = candidate_files(drawn_by_a_net)
+    checkpoint = files[0].parent / "depth2-filters8" / "newest.ckpt"
+    before, written = [file.read_bytes() for file in files], checkpoint.stat().st_mtime_ns
+    for file in files:
+        file.unlink()  # as Snakemake does where the rule was interrupted
+    train_candidate_net(drawn_by_a_net, 2, 8)
+    assert [file.read_bytes() for file in files] == before
+    assert checkpoint.stat().st_mtime_ns == written
+
+
+def test_a_training_without_an_earlier_readout_begins_anew(drawn_by_a_net):
+    files = candidate_files(drawn_by_a_net)
     before = [file.read_bytes() for file in files]
-    files[0].unlink()  # as Snakemake does where a rule failed later
-    train_candidate_net(study, 2, 8)
+    (files[0].parent / "depth2-filters8" / "epoch001.npz").unlink()
+    train_candidate_net(drawn_by_a_net, 2, 8)
     assert [file.read_bytes() for file in files] == before
 
 
@@ -218,6 +268,7 @@ def test_a_training_whose_readouts_were_removed_begins_anew(repository, nnunet, 
     [
         ("kept.npz", lambda path, values: write_arrays(path, {"values": values})),
         ("kept.json", lambda path, values: write_json(path, values.tolist())),
+        ("kept.pt", lambda path, values: save_weights(torch.nn.Linear(len(values), 1), path)),
     ],
 )
 def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, name, write):
@@ -232,6 +283,57 @@ def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, n
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_is_one_sentence(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    prepare(study)
+    stage = f"{sys.executable} -m training.rec_net --config {tmp_path / 'study.yaml'} --runs {tmp_path / 'runs'}"
+    command = f"ulimit -f 40; {stage} --structure lv-myocardium"
+    run = subprocess.run(["bash", "-c", command], cwd=repository, capture_output=True, encoding="utf-8", check=False)
+    assert run.returncode == 1
+    assert "Error: A file of the study cannot be written: File too large." in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (study.folder / "rec-lv-myocardium" / "rec_net.pt").exists()
+
+
+@pytest.fixture
+def write(repository, nnunet, tmp_path):
+    """Writes a bundle of untrained networks into a folder."""
+    study = study_of(repository, tmp_path, nnunet)
+    structure = study.structures[0]
+    for folder, file, network in (
+        ("rec-reg-lv-myocardium-seed0", "reg_net.pt", reg_network(window=144, **study.reg_network)),
+        ("rec-lv-myocardium", "rec_net.pt", RecNet(study.rec_filters)),
+    ):
+        (study.folder / folder).mkdir(parents=True)
+        save_weights(network, study.folder / folder / file)
+    said = {"calibration": {}, "familiarity": {}, "evaluation": {}, "card": ""}
+    return lambda folder, version: write_bundle(folder, study, structure, "rec-reg", 0, version=version, **said)
+
+
+def test_a_bundle_is_replaced_whole_and_not_removed_file_by_file(write, tmp_path, monkeypatch):
+    target = tmp_path / "bundle"
+    write(target, "1.0.0")
+    removed, remove = [], shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **how: (removed.append(path), remove(path, **how)))
+    write(target, "1.0.1")
+    assert removed and target not in removed
+    assert '"version": "1.0.1"' in (target / "configs" / "metadata.json").read_text(encoding="utf-8")
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".bundle")] == []
+
+
+def test_a_bundle_that_does_not_fit_on_the_disk_leaves_the_one_before(write, tmp_path):
+    target = tmp_path / "bundle"
+    write(target, "1.0.0")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+    try:
+        with pytest.raises(ReportError, match="cannot be written: is the disk full"):
+            write(target, "1.0.1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert '"version": "1.0.0"' in (target / "configs" / "metadata.json").read_text(encoding="utf-8")
 
 
 def test_a_study_keeps_to_the_split_that_it_names_and_says_who_is_left_out(repository, nnunet, tmp_path, capsys):
