@@ -6,6 +6,7 @@ in the paper; ``worst`` takes, slice by slice, the direction that does more harm
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
@@ -128,6 +129,7 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
     describes = {
         "weights": estimator.bundle.quality["weights"],
         "settings": asdict(settings),
+        "masks": zlib.crc32(np.packbits(slices.mask.bool().numpy()).tobytes()),
         "slices": len(slices),
         "patients": len(np.unique(slices.patient)),
         "bad": int((slices.dice < BAD).sum()),

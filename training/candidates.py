@@ -14,6 +14,7 @@ from .configuration import Structure, Study
 from .dice import dice_of_arrays
 from .naming import candidate_files
 from .perturbations import ALL_KINDS, read_perturbed
+from .split import read_split
 from .windows import Windows
 
 BINS = 10
@@ -67,6 +68,23 @@ class Pool:
         drawn = np.concatenate(chosen) if chosen else np.zeros((0, 2), np.int64)
         drawn[:, 1] = rows[drawn[:, 1]]
         return rng.permutation(drawn)
+
+
+def sample_sizes(study: Study, structure: Structure) -> dict[str, dict[str, int]]:
+    """How many slices an epoch of training and the validation had: what was asked for, or what the bins allow."""
+    windows, split, sampling = Windows.of(study), read_split(study), study.sampling
+    perturbed = round(sampling.train * sampling.perturbed)
+    wanted = {"nets": sampling.train - perturbed, "perturbed": perturbed}
+    pools = {"nets": net_pool(study, structure, windows), "perturbed": perturbed_pool(study, structure, windows)}
+    rng = np.random.default_rng(study.split_seed)
+    rows = {part: windows.rows_of(split[part]) for part in ("train", "validation")}
+    return {
+        key: {
+            "train": len(pool.draw(rows["train"], wanted[key], rng, repeat=sampling.fresh)) if wanted[key] else 0,
+            "validation": len(pool.draw(rows["validation"], sampling.validation, rng)),
+        }
+        for key, pool in pools.items()
+    }
 
 
 def net_pool(study: Study, structure: Structure, windows: Windows) -> Pool:

@@ -369,8 +369,22 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
     )
     content["variants"] = tuple(_build(Variant, entry, f"{path}: variants") for entry in content.get("variants", ()))
     study = _build(Study, content, str(path))
+    _check_structures(study, path)
     _check_sizes(study, path)
     return study
+
+
+def _check_structures(study: Study, path: str | Path) -> None:
+    earlier: list[str] = []
+    for structure in study.structures:
+        if not structure.kinds or not set(structure.kinds) <= set(KINDS):
+            raise InputError(f"{path}: structures: kinds of {structure.key} must be {' or '.join(KINDS)}, or both.")
+        if structure.warm_start is not None and structure.warm_start not in earlier:
+            raise InputError(
+                f"{path}: structures: warm_start of {structure.key} must be the key of a structure above it, "
+                f"not {structure.warm_start!r}."
+            )
+        earlier.append(structure.key)
 
 
 def _check_sizes(study: Study, path: str | Path) -> None:

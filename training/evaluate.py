@@ -17,6 +17,7 @@ from SegQualityQCLib.networks import RecNet
 
 from .bootstrap import with_bootstrap
 from .bundling import write_bundle
+from .candidates import sample_sizes
 from .configuration import Structure, Study, Variant
 from .files import read_json, write_json
 from .naming import model_name
@@ -54,6 +55,7 @@ def evaluate(study: Study, structure: Structure, kind: str, seed: int, variant: 
     scores = score_patients(study, structure, estimator, split["test"])
     scores.write(folder / f"{name}.npz")
     figures = measure(scores, study.sampling.test, study.split_seed)
+    figures["samples"] = sample_sizes(variant.of(study) if variant else study, structure)
     if isinstance(estimator, RecRegEstimator):
         figures["reconstruction"] = _reconstruction(study, structure, estimator.rec_net)
     write_json(folder / f"{name}.json", figures)
@@ -75,9 +77,10 @@ def measure(scores: Scores, count: int, seed: int) -> dict[str, Any]:
             figures[part] = {
                 "slices": len(places),
                 **of_slices(places),
-                "sd": float(error[places].std()),
-                "r": with_bootstrap(partial(_correlation, scores), scores.patient, places),
+                "sd": with_bootstrap(lambda drawn: float(error[drawn].std()), scores.patient, places),
             }
+            if scores.true[places].std() > 0 < scores.predicted[places].std():
+                figures[part]["r"] = with_bootstrap(partial(_correlation, scores), scores.patient, places)
     usable = np.isfinite(error)
     figures["mae_by_kind"] = {
         kind_name(kind): with_bootstrap(

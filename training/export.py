@@ -60,7 +60,7 @@ def summary(figures: dict[str, Any]) -> dict[str, float]:
     said = {f"mae_{part}": figures[part]["mae"][0] for part in ("nets", "perturbed") if part in figures}
     said = {"mae": sum(said.values()) / len(said), **said}
     if "nets" in figures:
-        said |= {f"{key}_nets": figures["nets"][key][0] for key in ("r", "coverage", "width")}
+        said |= {f"{key}_nets": figures["nets"][key][0] for key in ("r", "coverage", "width") if key in figures["nets"]}
     if "perturbed" in figures:
         said["coverage_perturbed"] = figures["perturbed"]["coverage"][0]
     said |= {f"{part}_mae": figures[part]["mae"][0] for part in ("volume", "volume_partly") if part in figures}

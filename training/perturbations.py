@@ -9,6 +9,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from SegQualityQCLib.errors import InputError
+
 from .configuration import Structure, Study
 from .files import write_arrays, write_json
 from .stage_arguments import stage_arguments
@@ -130,7 +132,16 @@ def perturb(mask: Mask, labels: NDArray[np.uint8], kind: str, rng: Generator) ->
 
 
 def make_perturbed(study: Study, structure: Structure) -> None:
-    """Write the perturbed masks of a structure: packed bits of (variants, n, side, side), and the kind of each."""
+    """Write the perturbed masks of a structure: packed bits of (variants, n, side, side), and the kind of each.
+
+    Raises:
+        InputError: A variant of the study is to do without a kind that does not exist.
+    """
+    for entry in study.variants:
+        if entry.without is not None and entry.without not in ALL_KINDS:
+            raise InputError(
+                f"The variant {entry.name} is to do without {entry.without!r}: the kinds are {', '.join(ALL_KINDS)}."
+            )
     rng = np.random.default_rng(study.split_seed)
     windows = Windows.of(study)
     reference = windows.labels == structure.label

@@ -16,6 +16,8 @@ from .split import split_of
 from .stage_arguments import stage_arguments
 from .windows import Windows, margin_window
 
+_LARGEST_LABEL = 255
+
 
 def prepare(study: Study) -> None:
     """Write windows.npz and split.json into the study's folder.
@@ -50,6 +52,10 @@ def prepare(study: Study) -> None:
 
 def _check_labels(study: Study, found: set[int]) -> None:
     """Each structure is drawn somewhere: else it would come out after all U-nets were trained."""
+    if max(found, default=0) > _LARGEST_LABEL:
+        raise InputError(
+            f"A reference holds label {max(found)}: number the labels from 1 to {_LARGEST_LABEL}, as nnU-Net does."
+        )
     for structure in study.structures:
         if structure.label not in found:
             labels = ", ".join(map(str, sorted(found)))

@@ -107,7 +107,8 @@ def _goal_table(study: Study, structure: Structure, runs: list[Run]) -> list[str
     goals = (
         ("REC-Net L1, validation patients", "about 0.01", "at most 0.0095", "reconstruction", "validation"),
         ("REC-Net L1, test patients", "-", "-", "reconstruction", "test"),
-        ("MAE, uniform Dice", ".04 ± .05", "at most .035", "nets", "mae"),
+        ("MAE, uniform Dice", ".04", "at most .035", "nets", "mae"),
+        ("standard deviation of the absolute error", ".05", "-", "nets", "sd"),
         ("Pearson r", "-", "at least .97", "nets", "r"),
         ("volume Dice MAE, all drawn slices scored", "-", "at most .03", "volume", "mae"),
         ("volume Dice MAE, drawn slices partly scored", "-", "-", "volume_partly", "mae"),
@@ -221,7 +222,7 @@ def _split_section(study: Study) -> list[str]:
 
 
 def _sample_section(runs: list[Run]) -> list[str]:
-    lines = ["## Test samples, evenly over ten bins of Dice as far as the bins allow", ""]
+    lines = ["## Samples, evenly over ten bins of Dice as far as the bins allow", ""]
     for run in runs:
         nets, perturbed, volumes, partly = (
             run.figures.get(part, {}).get(key, 0)
@@ -233,7 +234,11 @@ def _sample_section(runs: list[Run]) -> list[str]:
             )
         )
         counts = f"{nets} slices drawn by U-nets, {perturbed} perturbed, {volumes} volumes, {partly} partly scored"
-        lines.append(f"- {run.structure.name}, {run.method}, seed {run.seed}: {counts}")
+        lines.append(f"- {run.structure.name}, {run.method}, seed {run.seed}: tested on {counts}")
+        if "samples" in run.figures:
+            drawn, wrong = run.figures["samples"]["nets"], run.figures["samples"]["perturbed"]
+            lines[-1] += f"; an epoch of training had {drawn['train']} and {wrong['train']} slices, "
+            lines[-1] += f"the validation {drawn['validation']} and {wrong['validation']}"
     return [*lines, ""]
 
 

@@ -23,14 +23,14 @@ from training.bootstrap import with_bootstrap
 from training.bundling import write_bundle
 from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
-from training.configuration import DataSource, read_study
+from training.configuration import DataSource, Variant, read_study
 from training.dice import dice_of, dice_of_arrays
 from training.evaluate import measure
 from training.export import model_card, summary
 from training.files import save_weights, write_arrays, write_json
 from training.naming import candidate_files, model_name
 from training.patients import Volume, find_volumes
-from training.perturbations import KINDS, perturb
+from training.perturbations import KINDS, make_perturbed, perturb
 from training.prepare import prepare
 from training.provenance import provenance_of
 from training.reg_net import BalancedSample
@@ -106,12 +106,25 @@ def test_an_organ_of_ones_own_is_prepared_from_one_config_file(repository, nnune
             ),
             "case heart_3 lies on another grid",
         ),
+        (
+            lambda data: sitk.WriteImage(
+                sitk.Cast(demo_reference(), sitk.sitkUInt16) * 300, str(data / "labelsTr" / "heart_3.nii.gz")
+            ),
+            "holds label .*: number the labels from 1 to 255",
+        ),
     ],
 )
 def test_bad_data_gets_a_sentence_that_names_the_case(repository, nnunet, tmp_path, damage, said):
     damage(nnunet)
     with pytest.raises(InputError, match=said):
         prepare(study_of(repository, tmp_path, nnunet))
+
+
+def test_a_kind_that_a_variant_is_to_do_without_must_exist(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    study = replace(study, variants=(Variant("blind", "without one", without="elastick"),))
+    with pytest.raises(InputError, match="blind is to do without 'elastick': the kinds are shift, "):
+        make_perturbed(study, study.structures[0])
 
 
 def test_a_reference_in_which_nothing_is_drawn_is_named(repository, nnunet, tmp_path):
@@ -157,6 +170,8 @@ def test_numbers_without_a_point_are_numbers(repository, tmp_path):
         ('snomed: ["74281007", Myocardium]', "snomed: [Myocardium]", "snomed must be a list of 2, not of 1"),
         ("readouts: [5, 20]", "readouts: 20", "readouts must be a list, not 20"),
         ("familiarity_margin: 1000", "split: 3", "split must be text"),
+        ("    aliases: [myocardium]", "    kinds: [directt]", "kinds of lv-myocardium must be rec-reg or direct"),
+        ("    aliases: [myocardium]", "    warm_start: lv", "warm_start of lv-myocardium must be .* not 'lv'"),
         ("familiarity_margin: 1000", "window_size: 150", "window_size must be a multiple of 16, not 150"),
         (
             "candidate_nets: {depths: [2]",
@@ -463,6 +478,13 @@ def test_a_figure_is_as_sure_as_its_patients_agree():
     assert (value, low, high) == pytest.approx((0.1, 0.0, 0.2))  # one of 27 draws has one patient three times
     value, low, high = with_bootstrap(lambda p: float(apart[p].mean()), patient, places[:40])
     assert (value, low, high) == pytest.approx((0.05, 0.0, 0.1))
+
+
+def test_figures_of_slices_that_are_all_alike_have_no_correlation(repository):
+    columns = {entry.name: np.full(20, 0.5) for entry in fields(Scores)}
+    columns |= {"kind": np.full(20, -1), "unfamiliar": np.zeros(20), "volume_kind": np.full(20, -1)}
+    figures = measure(Scores(**columns), 20, 0)
+    assert "r" not in figures["nets"] and "r_nets" not in summary(figures)
 
 
 def evaluated(study):
