@@ -191,11 +191,18 @@ def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:
     separator = max(",;\t", key=first.count)
     if re.fullmatch("sep=[,;\t]", first.strip(" \r\n")):  # Excel's own way to say so; the header follows
         separator, text = first[4], text.replace(first, "", 1)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    # Strict: else a quote that is never closed takes all lines behind it, cases and all, into its cell.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    begin = 1
     try:
-        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                lines.append((reader.line_num, cells))
+            begin = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"Line {reader.line_num} of {path.name} is no CSV: {error}.") from error
+        raise InputError(f"Line {begin} of {path.name} is no CSV: {error}. Are its quotes closed?") from error
+    return lines
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
