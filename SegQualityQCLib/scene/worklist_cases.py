@@ -78,12 +78,15 @@ def save_segmentation(segmentation_node: Any, path: Path) -> None:
         raise InputError(f"The segmentation cannot be written to {path.parent}: is the disk full or read-only?")
 
 
-def drawing_time(segmentation_node: Any) -> int:
-    """VTK's modification time of what is drawn: it grows with each edit, and not with a view or a colour."""
+def drawing_times(segmentation_node: Any) -> dict[str, int]:
+    """VTK's modification time of each segment as it is drawn: one grows with each edit, none with a view or a colour.
+
+    The latest of them would not tell that a segment was removed.
+    """
     segmentation = segmentation_node.GetSegmentation()
     name = segmentation.GetSourceRepresentationName()
-    parts = [segmentation.GetSegment(key).GetRepresentation(name) for key in segment_ids(segmentation_node)]
-    return max((part.GetMTime() for part in parts if part is not None), default=0)
+    parts = {key: segmentation.GetSegment(key).GetRepresentation(name) for key in segment_ids(segmentation_node)}
+    return {key: part.GetMTime() for key, part in parts.items() if part is not None}
 
 
 def close_case(scene: Any, volume_node: Any, segmentation_node: Any) -> None:

@@ -243,6 +243,25 @@ def test_unsaved_corrections_are_asked_for_before_the_next_case(panel, cohort):
     assert (cohort / "worse.v2.seg.nrrd").is_file()
 
 
+def test_a_segment_that_was_removed_is_asked_for_before_the_next_case(panel, cohort):
+    mask = sitk.ReadImage(str(cohort / "worse.nii.gz"))
+    layers = sitk.Compose(sitk.Image(mask), mask)
+    for n, name in enumerate(("needed", "superfluous")):
+        for field, value in {"ID": name, "Name": name, "LabelValue": "1", "Layer": str(n)}.items():
+            layers.SetMetaData(f"Segment{n}_{field}", value)
+    sitk.WriteImage(layers, str(cohort / "two.seg.nrrd"))
+    (cohort / "two.csv").write_text("case,image,segmentation\ntwo,image.nii.gz,two.seg.nrrd\n")
+    opened(panel, cohort / "two.csv").ui.nextCaseButton.click()
+    settle(panel)
+    segmentation = panel.parameters.segmentation.GetSegmentation()
+    assert (segmentation.GetNumberOfSegments(), segmentation.GetNumberOfLayers()) == (2, 2)
+    segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    slicer.answers = [True]
+    panel.ui.nextCaseButton.click()
+    assert slicer.answers == []
+    assert (cohort / "two.v2.seg.nrrd").is_file()
+
+
 def test_two_windows_never_get_the_same_case(panel, cohort):
     other = Worklist.open(cohort / "results", "Dr B")
     assert other.next().name == "worse"
