@@ -174,6 +174,7 @@ class WorklistSection:
         try:
             self._nodes = load_case(slicer.mrmlScene, case, self._panel.parameters.threshold)
         except Exception:
+            self._skipped.add(case.name)  # or Next would try it for ever, and no other
             self._put_back()
             self.show()
             raise

@@ -318,3 +318,10 @@ def test_a_vanished_file_is_one_sentence_and_leaves_the_scene_as_it_was(panel, c
     assert "worse.nii.gz does not exist" in panel.ui.statusLabel.text()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+
+
+def test_next_passes_over_a_case_that_cannot_be_loaded(panel, cohort):
+    (cohort / "worse.nii.gz").unlink()
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    panel.ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "better"
