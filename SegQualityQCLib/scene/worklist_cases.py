@@ -7,7 +7,7 @@ from typing import Any
 
 import slicer
 
-from ..case import AXIS_NAMES, name_of_label
+from ..case import AXIS_NAMES, checked_geometry, name_of_label
 from ..cohort.results import CaseResult
 from ..errors import InputError
 from ..nrrd_header import has_segments
@@ -32,9 +32,9 @@ def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, An
         The volume node and the segmentation node.
 
     Raises:
-        InputError: A file is missing or cannot be read; the scene is left as it was.
+        InputError: A file is missing, cannot be read or is no volume; the scene is left as it was.
     """
-    image = read_image(case.image)
+    image = checked_geometry(read_image(case.image), case.image.name, "image")
     if not case.latest.is_file():
         raise InputError(f"The segmentation {case.latest} does not exist: was it moved?")
     segmentation_node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case.name} segmentation")

@@ -325,3 +325,33 @@ def test_next_passes_over_a_case_that_cannot_be_loaded(panel, cohort):
     opened(panel, cohort / "results").ui.nextCaseButton.click()
     panel.ui.nextCaseButton.click()
     assert panel.worklist.case.name == "better"
+
+
+def one_slice(image):
+    return image[:, :, 6]
+
+
+def one_of_four_dimensions(image):
+    return sitk.JoinSeries(image)
+
+
+@pytest.mark.parametrize("change", [one_slice, one_of_four_dimensions])
+def test_a_case_opens_also_where_its_image_is_not_3d_in_its_file(panel, cohort, change):
+    for name in ("image", "worse"):
+        sitk.WriteImage(change(sitk.ReadImage(str(cohort / f"{name}.nii.gz"))), str(cohort / f"flat-{name}.nrrd"))
+    if change is one_of_four_dimensions:
+        shutil.copy(cohort / "worse.nii.gz", cohort / "flat-worse.nii.gz")
+    segmentation = "flat-worse.nii.gz" if change is one_of_four_dimensions else "flat-worse.nrrd"
+    (cohort / "flat.csv").write_text(f"case,image,segmentation\nflat,flat-image.nrrd,{segmentation}\n")
+    opened(panel, cohort / "flat.csv").ui.nextCaseButton.click()
+    settle(panel)
+    (report,) = panel.results.reports.values()
+    assert report.case.slices == (1 if change is one_slice else 10)
+
+
+def test_a_colour_picture_in_the_place_of_an_image_is_one_sentence(panel, cohort):
+    grey = sitk.ReadImage(str(cohort / "image.nii.gz"))
+    sitk.WriteImage(sitk.Compose(grey, grey, grey), str(cohort / "image.nii.gz"))
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    assert "several values per pixel" in panel.ui.statusLabel.text()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
