@@ -19,6 +19,7 @@ from SegQualityQCLib.demo import demo_case, demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.report import QualityReport, reports_to_csv, spreadsheet_safe
+from SegQualityQCLib.writing import check_writable, write_text_atomically
 
 IDENTIFIERS = {
     "0008|0012": "19620719",
@@ -276,3 +277,27 @@ def test_names_do_not_steer_the_terminal(tmp_path):
     (tmp_path / "m.csv").write_text('case,image,segmentation\n"a\x1b[2J",i,s\n', encoding="utf-8")
     with pytest.raises(InputError, match="control character"):
         read_manifest(tmp_path / "m.csv")
+
+
+def test_a_link_is_written_through_and_stays_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "report.csv", tmp_path / "report.csv"
+    target.write_text("old", encoding="utf-8")
+    link.symlink_to(target)
+    check_writable(link)
+    write_text_atomically(link, "new")
+    assert link.is_symlink() and target.read_text(encoding="utf-8") == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", "report.csv", "report.csv"]
+
+
+def test_a_redirected_stream_is_written_to_and_not_replaced(tmp_path):
+    with (tmp_path / "out.txt").open("w", encoding="utf-8") as file:
+        name = f"/dev/fd/{file.fileno()}"
+        if not Path(name).exists():
+            pytest.skip("this system does not name open files")
+        file.write("before, ")
+        file.flush()
+        check_writable(name)
+        write_text_atomically(name, "report")
+        file.write(", after")
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "before, report, after"
