@@ -59,12 +59,12 @@ def check_writable(path: str | Path) -> None:
         ReportError: Its folder is missing or not writable, or it is a folder itself.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder above is forbidden
         raise ReportError(f"{path} is a folder: give the name of a file.")
     if _is_written_through(path):
         return  # who may not write into /dev may still write to what is there
     path = Path(os.path.realpath(path))
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112
         raise ReportError(f"The folder {path.parent} does not exist: make it, or write elsewhere.")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
@@ -75,7 +75,9 @@ def check_writable(path: str | Path) -> None:
 
 def _is_written_through(path: Path) -> bool:
     """Whether a path is a device, a pipe or an open stream, which is written to and not replaced."""
-    return _stream(path) is not None or (path.exists() and not path.is_file())
+    if _stream(path) is not None:
+        return True
+    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113 - as above
 
 
 def _stream(path: Path) -> int | None:

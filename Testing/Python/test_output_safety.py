@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import html.parser
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -279,6 +282,7 @@ def test_names_do_not_steer_the_terminal(tmp_path):
         read_manifest(tmp_path / "m.csv")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other rights and links")
 def test_a_link_is_written_through_and_stays_a_link(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     target, link = tmp_path / "elsewhere" / "report.csv", tmp_path / "report.csv"
@@ -301,3 +305,28 @@ def test_a_redirected_stream_is_written_to_and_not_replaced(tmp_path):
         write_text_atomically(name, "report")
         file.write(", after")
     assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "before, report, after"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other rights and links")
+def test_a_folder_that_may_not_be_entered_is_one_sentence_also_where_it_is_written_to(tmp_path):
+    forbidden = tmp_path / "forbidden"
+    forbidden.mkdir()
+    check = f"""
+import os
+from SegQualityQCLib.errors import ReportError
+from SegQualityQCLib.writing import check_writable
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    check_writable({str(forbidden / "report.json")!r})
+except ReportError as error:
+    print(error)
+"""
+    tmp_path.chmod(0o755)
+    forbidden.chmod(0o000)
+    try:
+        run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    finally:
+        forbidden.chmod(0o700)
+    assert run.returncode == 0, run.stderr
+    assert "Permission denied" in run.stdout or "does not exist" in run.stdout
