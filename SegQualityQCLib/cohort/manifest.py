@@ -9,6 +9,7 @@ import csv
 import glob
 import io
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ def find_cases(
         InputError: Nothing is found, or the manifest says something impossible.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder above is forbidden
         return cases_in_folder(path, images, segmentations, label)
     if images is not None or segmentations is not None:
         raise InputError(f"Patterns of file names need a folder, and {path} is none: leave them out.")

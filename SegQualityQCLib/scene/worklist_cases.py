@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, An
         InputError: A file is missing, cannot be read or is no volume; the scene is left as it was.
     """
     image = checked_geometry(read_image(case.image), case.image.name, "image")
-    if not case.latest.is_file():
+    if not os.path.isfile(case.latest):  # noqa: PTH113 - Path.is_file raises where a folder above is forbidden
         raise InputError(f"The segmentation {case.latest} does not exist: was it moved?")
     segmentation_node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case.name} segmentation")
     segmentation_node.AddDefaultStorageNode()

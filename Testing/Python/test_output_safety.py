@@ -308,25 +308,37 @@ def test_a_redirected_stream_is_written_to_and_not_replaced(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other rights and links")
-def test_a_folder_that_may_not_be_entered_is_one_sentence_also_where_it_is_written_to(tmp_path):
+@pytest.mark.parametrize(
+    "action",
+    [
+        "check_writable(path)",
+        "find_cases(path)",
+        "Worklist.open(path, 'Dr A')",
+        "Worklist.open(path, 'Dr A', read_only=True)",
+        "Worklist.open(f'{path}.sqlite', 'Dr A')",
+        "find_bundle(path)",
+    ],
+)
+def test_a_folder_that_may_not_be_entered_is_one_sentence(tmp_path, action):
     forbidden = tmp_path / "forbidden"
-    forbidden.mkdir()
+    (forbidden / "inside").mkdir(parents=True)
     check = f"""
-import os
-from SegQualityQCLib.errors import ReportError
+import codecs, contextlib, os, typer
+from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.cli.failing import one_sentence_on_bad_input
+from SegQualityQCLib.cohort.manifest import find_cases
+from SegQualityQCLib.worklist import Worklist
 from SegQualityQCLib.writing import check_writable
+codecs.lookup("utf-8-sig")  # before the rights go, with which it may be read
+path = {str(forbidden / "inside" / "name")!r}
 if os.getuid() == 0:
     os.setuid(65534)
-try:
-    check_writable({str(forbidden / "report.json")!r})
-except ReportError as error:
-    print(error)
+with contextlib.suppress(typer.Exit), one_sentence_on_bad_input():
+    {action}
 """
-    tmp_path.chmod(0o755)
     forbidden.chmod(0o000)
     try:
         run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
     finally:
         forbidden.chmod(0o700)
-    assert run.returncode == 0, run.stderr
-    assert "Permission denied" in run.stdout or "does not exist" in run.stdout
+    assert run.stderr.startswith("Error: ") and len(run.stderr.splitlines()) == 1
