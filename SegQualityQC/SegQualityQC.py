@@ -175,14 +175,16 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.correction = CorrectionSection(self)
         self.review = ReviewSection(self)
         self.worklist = WorklistSection(self)
+        # None with Ctrl+Alt, which is AltGr on Windows: a Polish reviewer who typed an ą would accept a slice with it.
+        # Ctrl+Shift+A and Ctrl+Shift+T are Slicer's.
         self.shortcuts = Shortcuts(
             {
-                "Ctrl+Alt+N": self.navigation.next,
-                "Ctrl+Alt+P": self.navigation.previous,
-                "Ctrl+Alt+L": self.navigation.next_low,
-                "Ctrl+Alt+A": lambda: self.review.decide("accepted"),
-                "Ctrl+Alt+O": self.navigation.toggle_overlay,
-                "Ctrl+Alt+U": self.navigation.toggle_outline,
+                "Ctrl+Shift+N": self.navigation.next,
+                "Ctrl+Shift+P": self.navigation.previous,
+                "Ctrl+Shift+L": self.navigation.next_low,
+                "Ctrl+Shift+G": lambda: self.review.decide("accepted"),
+                "Ctrl+Shift+O": self.navigation.toggle_overlay,
+                "Ctrl+Shift+H": self.navigation.toggle_outline,
             }
         )
         self.ui.assessButton.connect("clicked(bool)", lambda checked=False: self.onAssess())

@@ -169,7 +169,7 @@ def slice_axis(image: sitk.Image, axis: int | str | None = None) -> int:
 
 def checked_image(image: sitk.Image, name: str) -> sitk.Image:
     """The image in 3-D, or an :class:`InputError` that says why it cannot be assessed."""
-    image = _checked_geometry(image, name, "image")
+    image = checked_geometry(image, name, "image")
     view = sitk.GetArrayViewFromImage(image)
     if view.dtype.kind == "f":
         low, high = math.inf, -math.inf
@@ -202,7 +202,7 @@ def check_positions(image: sitk.Image, segmentation: sitk.Image, image_name: str
 
 def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
     """The labelmap in 3-D with an integer pixel type, or an :class:`InputError`."""
-    segmentation = _checked_geometry(segmentation, name, "segmentation")
+    segmentation = checked_geometry(segmentation, name, "segmentation")
     view = sitk.GetArrayViewFromImage(segmentation)
     if view.dtype.kind == "f":
         for plane in view:
@@ -263,7 +263,8 @@ def _listed(labels: Sequence[int]) -> str:
     return shown + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
 
 
-def _checked_geometry(image: sitk.Image, name: str, role: str) -> sitk.Image:
+def checked_geometry(image: sitk.Image, name: str, role: str) -> sitk.Image:
+    """An image or labelmap in 3-D, or an :class:`InputError` that says why not; its pixels are not looked at."""
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"The {role} {name} has several values per pixel (colour or vector): a scalar one is needed.")
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:

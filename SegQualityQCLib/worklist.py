@@ -6,6 +6,7 @@ two machines never get the same case from :meth:`Worklist.next` and never overwr
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 import uuid
@@ -130,10 +131,10 @@ class Worklist:
             source = source.parent
         storage = WorklistCopy if read_only else WorklistStorage
         if source.name.endswith(".sqlite"):
-            if not source.is_file():
+            if not os.path.isfile(source):  # noqa: PTH113 - Path.is_file raises where a folder above is forbidden
                 raise WorklistError(f"The worklist {source} does not exist: give a cohort's folder or a manifest.")
             return cls(storage(source, patience_s), reviewer)
-        if source.is_dir():
+        if os.path.isdir(source):  # noqa: PTH112 - as above
             cohort = CohortFolder(source)
             cases = [(case, cohort.read(case.name)) for case in cohort.cases()]
             path = source / FILE_NAME

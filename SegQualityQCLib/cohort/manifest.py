@@ -9,6 +9,7 @@ import csv
 import glob
 import io
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,7 +68,7 @@ def find_cases(
         InputError: Nothing is found, or the manifest says something impossible.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder above is forbidden
         return cases_in_folder(path, images, segmentations, label)
     if images is not None or segmentations is not None:
         raise InputError(f"Patterns of file names need a folder, and {path} is none: leave them out.")
@@ -191,11 +192,18 @@ def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:
     separator = max(",;\t", key=first.count)
     if re.fullmatch("sep=[,;\t]", first.strip(" \r\n")):  # Excel's own way to say so; the header follows
         separator, text = first[4], text.replace(first, "", 1)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    # Strict: else a quote that is never closed takes all lines behind it, cases and all, into its cell.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    begin = 1
     try:
-        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                lines.append((reader.line_num, cells))
+            begin = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"Line {reader.line_num} of {path.name} is no CSV: {error}.") from error
+        raise InputError(f"Line {begin} of {path.name} is no CSV: {error}. Are its quotes closed?") from error
+    return lines
 
 
 def _check_columns(columns: list[str], path: Path) -> None:

@@ -80,7 +80,10 @@ def restore_slice(segmentation_node: Any, volume_node: Any, segment_id: str, axi
         return
     if before is not None and now is not None and not _same_lattice(before, now):
         aligned = slicer.vtkOrientedImageData()
-        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(before, now, aligned)
+        # Padded: by default what lies outside the present drawing, such as a slice that was erased, is cut off.
+        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+            before, now, aligned, False, True
+        )
         before = aligned
     lattice: Any = now if now is not None else before
     extent = _union(part.GetExtent() for part in (before, now) if part is not None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import slicer
 
-from ..case import AXIS_NAMES, name_of_label
+from ..case import AXIS_NAMES, checked_geometry, name_of_label
 from ..cohort.results import CaseResult
 from ..errors import InputError
 from ..nrrd_header import has_segments
@@ -32,10 +33,10 @@ def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, An
         The volume node and the segmentation node.
 
     Raises:
-        InputError: A file is missing or cannot be read; the scene is left as it was.
+        InputError: A file is missing, cannot be read or is no volume; the scene is left as it was.
     """
-    image = read_image(case.image)
-    if not case.latest.is_file():
+    image = checked_geometry(read_image(case.image), case.image.name, "image")
+    if not os.path.isfile(case.latest):  # noqa: PTH113 - Path.is_file raises where a folder above is forbidden
         raise InputError(f"The segmentation {case.latest} does not exist: was it moved?")
     segmentation_node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case.name} segmentation")
     segmentation_node.AddDefaultStorageNode()
@@ -78,12 +79,15 @@ def save_segmentation(segmentation_node: Any, path: Path) -> None:
         raise InputError(f"The segmentation cannot be written to {path.parent}: is the disk full or read-only?")
 
 
-def drawing_time(segmentation_node: Any) -> int:
-    """VTK's modification time of what is drawn: it grows with each edit, and not with a view or a colour."""
+def drawing_times(segmentation_node: Any) -> dict[str, int]:
+    """VTK's modification time of each segment as it is drawn: one grows with each edit, none with a view or a colour.
+
+    The latest of them would not tell that a segment was removed.
+    """
     segmentation = segmentation_node.GetSegmentation()
     name = segmentation.GetSourceRepresentationName()
-    parts = [segmentation.GetSegment(key).GetRepresentation(name) for key in segment_ids(segmentation_node)]
-    return max((part.GetMTime() for part in parts if part is not None), default=0)
+    parts = {key: segmentation.GetSegment(key).GetRepresentation(name) for key in segment_ids(segmentation_node)}
+    return {key: part.GetMTime() for key, part in parts.items() if part is not None}
 
 
 def close_case(scene: Any, volume_node: Any, segmentation_node: Any) -> None:

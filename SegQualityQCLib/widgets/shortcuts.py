@@ -12,7 +12,7 @@ class Shortcuts:
     """Shortcuts of the main window.
 
     Args:
-        actions: What each key sequence does, for example ``{"Ctrl+Alt+N": next}``.
+        actions: What each key sequence does, for example ``{"Ctrl+Shift+N": next}``.
     """
 
     def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:

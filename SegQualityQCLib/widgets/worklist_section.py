@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from ..errors import InputError, WorklistError
 from ..scene.cases import segment_ids
-from ..scene.worklist_cases import chosen_segments, close_case, drawing_time, load_case, save_segmentation
+from ..scene.worklist_cases import chosen_segments, close_case, drawing_times, load_case, save_segmentation
 from ..worklist import ReviewStatus, Worklist, WorklistCase
 
 _KEEP_ALIVE_MS = 60_000
@@ -112,7 +112,7 @@ class WorklistSection:
             return
         segmentation = self._nodes[1]
         saved = self._worklist.save(self._case.name, lambda path: save_segmentation(segmentation, path))
-        self._saved_at = drawing_time(segmentation)
+        self._saved_at = drawing_times(segmentation)
         self.show()
         self._say_saved(self._worklist.case(self._case.name), saved)
 
@@ -174,10 +174,11 @@ class WorklistSection:
         try:
             self._nodes = load_case(slicer.mrmlScene, case, self._panel.parameters.threshold)
         except Exception:
+            self._skipped.add(case.name)  # or Next would try it for ever, and no other
             self._put_back()
             self.show()
             raise
-        self._saved_at = drawing_time(self._nodes[1])
+        self._saved_at = drawing_times(self._nodes[1])
         self.show()
         self._show_in_panel(case, *self._nodes)
 
@@ -248,7 +249,7 @@ class WorklistSection:
     def _changed(self) -> bool:
         segmentation = self._nodes[1]
         in_scene = segmentation is not None and segmentation.GetScene() is not None
-        return in_scene and drawing_time(segmentation) != self._saved_at
+        return in_scene and drawing_times(segmentation) != self._saved_at
 
     def _enable(self) -> None:
         opened = self._worklist is not None

@@ -48,6 +48,7 @@ def test_spreadsheets_may_separate_as_they_like_and_begin_with_a_mark(tmp_path, 
         ("case,image,segmentation,label\nA,a,b,two\n", "must be an integer"),
         ("case,image,segmentation,label,segment\nA,a,b,2,LV\n", "a label and a segment"),
         ("case,image,segmentation,image\nA,a,b,c\n", "has the column image twice"),
+        ('case,image,segmentation,remark\nA,a,b,fine\nB,a,b,"urgent\nC,a,b,fine\n', "Line 3 of cohort.csv is no CSV"),
     ],
 )
 def test_a_mistake_in_a_manifest_is_named_with_its_place(tmp_path, text, named):

@@ -60,6 +60,11 @@ def test_each_shortcut_of_the_panel_stands_in_a_tooltip_and_in_the_tutorial(repo
     assert keys and not [key for key in keys if key not in panel or key not in tutorial]
 
 
+def test_no_shortcut_of_the_panel_is_a_letter_that_altgr_types(repository):
+    module = (repository / "SegQualityQC" / "SegQualityQC.py").read_text(encoding="utf-8")
+    assert "Alt" not in "".join(re.findall(r'"(Ctrl\+[\w+]+)": ', module))
+
+
 def test_the_study_of_the_tutorial_is_one_that_training_reads(repository, tmp_path):
     page = (repository / "docs" / "train-a-model.md").read_text(encoding="utf-8")
     study, attacks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)

@@ -243,6 +243,25 @@ def test_unsaved_corrections_are_asked_for_before_the_next_case(panel, cohort):
     assert (cohort / "worse.v2.seg.nrrd").is_file()
 
 
+def test_a_segment_that_was_removed_is_asked_for_before_the_next_case(panel, cohort):
+    mask = sitk.ReadImage(str(cohort / "worse.nii.gz"))
+    layers = sitk.Compose(sitk.Image(mask), mask)
+    for n, name in enumerate(("needed", "superfluous")):
+        for field, value in {"ID": name, "Name": name, "LabelValue": "1", "Layer": str(n)}.items():
+            layers.SetMetaData(f"Segment{n}_{field}", value)
+    sitk.WriteImage(layers, str(cohort / "two.seg.nrrd"))
+    (cohort / "two.csv").write_text("case,image,segmentation\ntwo,image.nii.gz,two.seg.nrrd\n")
+    opened(panel, cohort / "two.csv").ui.nextCaseButton.click()
+    settle(panel)
+    segmentation = panel.parameters.segmentation.GetSegmentation()
+    assert (segmentation.GetNumberOfSegments(), segmentation.GetNumberOfLayers()) == (2, 2)
+    segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    slicer.answers = [True]
+    panel.ui.nextCaseButton.click()
+    assert slicer.answers == []
+    assert (cohort / "two.v2.seg.nrrd").is_file()
+
+
 def test_two_windows_never_get_the_same_case(panel, cohort):
     other = Worklist.open(cohort / "results", "Dr B")
     assert other.next().name == "worse"
@@ -299,3 +318,40 @@ def test_a_vanished_file_is_one_sentence_and_leaves_the_scene_as_it_was(panel, c
     assert "worse.nii.gz does not exist" in panel.ui.statusLabel.text()
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+
+
+def test_next_passes_over_a_case_that_cannot_be_loaded(panel, cohort):
+    (cohort / "worse.nii.gz").unlink()
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    panel.ui.nextCaseButton.click()
+    assert panel.worklist.case.name == "better"
+
+
+def one_slice(image):
+    return image[:, :, 6]
+
+
+def one_of_four_dimensions(image):
+    return sitk.JoinSeries(image)
+
+
+@pytest.mark.parametrize("change", [one_slice, one_of_four_dimensions])
+def test_a_case_opens_also_where_its_image_is_not_3d_in_its_file(panel, cohort, change):
+    for name in ("image", "worse"):
+        sitk.WriteImage(change(sitk.ReadImage(str(cohort / f"{name}.nii.gz"))), str(cohort / f"flat-{name}.nrrd"))
+    if change is one_of_four_dimensions:
+        shutil.copy(cohort / "worse.nii.gz", cohort / "flat-worse.nii.gz")
+    segmentation = "flat-worse.nii.gz" if change is one_of_four_dimensions else "flat-worse.nrrd"
+    (cohort / "flat.csv").write_text(f"case,image,segmentation\nflat,flat-image.nrrd,{segmentation}\n")
+    opened(panel, cohort / "flat.csv").ui.nextCaseButton.click()
+    settle(panel)
+    (report,) = panel.results.reports.values()
+    assert report.case.slices == (1 if change is one_slice else 10)
+
+
+def test_a_colour_picture_in_the_place_of_an_image_is_one_sentence(panel, cohort):
+    grey = sitk.ReadImage(str(cohort / "image.nii.gz"))
+    sitk.WriteImage(sitk.Compose(grey, grey, grey), str(cohort / "image.nii.gz"))
+    opened(panel, cohort / "results").ui.nextCaseButton.click()
+    assert "several values per pixel" in panel.ui.statusLabel.text()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import html.parser
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from SegQualityQCLib.demo import demo_case, demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.report import QualityReport, reports_to_csv, spreadsheet_safe
+from SegQualityQCLib.writing import check_writable, write_text_atomically
 
 IDENTIFIERS = {
     "0008|0012": "19620719",
@@ -276,3 +280,65 @@ def test_names_do_not_steer_the_terminal(tmp_path):
     (tmp_path / "m.csv").write_text('case,image,segmentation\n"a\x1b[2J",i,s\n', encoding="utf-8")
     with pytest.raises(InputError, match="control character"):
         read_manifest(tmp_path / "m.csv")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other rights and links")
+def test_a_link_is_written_through_and_stays_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "report.csv", tmp_path / "report.csv"
+    target.write_text("old", encoding="utf-8")
+    link.symlink_to(target)
+    check_writable(link)
+    write_text_atomically(link, "new")
+    assert link.is_symlink() and target.read_text(encoding="utf-8") == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", "report.csv", "report.csv"]
+
+
+def test_a_redirected_stream_is_written_to_and_not_replaced(tmp_path):
+    with (tmp_path / "out.txt").open("w", encoding="utf-8") as file:
+        name = f"/dev/fd/{file.fileno()}"
+        if not Path(name).exists():
+            pytest.skip("this system does not name open files")
+        file.write("before, ")
+        file.flush()
+        check_writable(name)
+        write_text_atomically(name, "report")
+        file.write(", after")
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == "before, report, after"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other rights and links")
+@pytest.mark.parametrize(
+    "action",
+    [
+        "check_writable(path)",
+        "find_cases(path)",
+        "Worklist.open(path, 'Dr A')",
+        "Worklist.open(path, 'Dr A', read_only=True)",
+        "Worklist.open(f'{path}.sqlite', 'Dr A')",
+        "find_bundle(path)",
+    ],
+)
+def test_a_folder_that_may_not_be_entered_is_one_sentence(tmp_path, action):
+    forbidden = tmp_path / "forbidden"
+    (forbidden / "inside").mkdir(parents=True)
+    check = f"""
+import codecs, contextlib, os, typer
+from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.cli.failing import one_sentence_on_bad_input
+from SegQualityQCLib.cohort.manifest import find_cases
+from SegQualityQCLib.worklist import Worklist
+from SegQualityQCLib.writing import check_writable
+codecs.lookup("utf-8-sig")  # before the rights go, with which it may be read
+path = {str(forbidden / "inside" / "name")!r}
+if os.getuid() == 0:
+    os.setuid(65534)
+with contextlib.suppress(typer.Exit), one_sentence_on_bad_input():
+    {action}
+"""
+    forbidden.chmod(0o000)
+    try:
+        run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    finally:
+        forbidden.chmod(0o700)
+    assert run.stderr.startswith("Error: ") and len(run.stderr.splitlines()) == 1

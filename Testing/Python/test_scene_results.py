@@ -15,10 +15,10 @@ from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import EstimatorCache
 from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
-from SegQualityQCLib.scene.cases import case_of, ijk_to_world, segment_ids
+from SegQualityQCLib.scene.cases import case_of, ijk_to_world, labelmap_of, segment_ids
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import go_to_segment, go_to_slice
-from SegQualityQCLib.scene.originals import keep_original
+from SegQualityQCLib.scene.originals import keep_original, restore_slice
 from SegQualityQCLib.scene.references import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
 from SegQualityQCLib.scene.tables import assessed_volume, position_along_normal, read_results, slice_positions
 
@@ -200,6 +200,28 @@ def test_the_copy_from_before_shares_its_layers_as_the_segmentation_does(loaded)
         layers,
         segmentation.GetSegmentation().GetNumberOfSegments(),
     )
+
+
+def test_an_erased_slice_is_taken_back_also_into_a_segmentation_that_was_made_finer_since(loaded):
+    _, volume, segmentation = loaded
+    (key,) = segment_ids(segmentation)
+    keep_original(segmentation)
+    before = sitk.GetArrayFromImage(case_of(volume, segmentation, key).mask)
+    drawn, geometry, finer = (
+        labelmap_of(segmentation, key),
+        slicer.vtkOrientedImageData(),
+        slicer.vtkOrientedImageData(),
+    )
+    geometry.DeepCopy(drawn)
+    slicer.vtkCalculateOversamplingFactor.ApplyOversamplingOnImageGeometry(geometry, 2)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(drawn, geometry, finer)
+    pixels = vtk_to_numpy(finer.GetPointData().GetScalars()).reshape(finer.GetDimensions()[::-1])
+    pixels[16 - finer.GetExtent()[4] :] = 0  # slice 8, the last drawn one
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(finer, segmentation, key, logic.MODE_REPLACE)
+    assert not sitk.GetArrayFromImage(case_of(volume, segmentation, key).mask)[8].any() and before[8].any()
+    restore_slice(segmentation, volume, key, "k", 8)
+    assert (sitk.GetArrayFromImage(case_of(volume, segmentation, key).mask) == before).all()
 
 
 def test_hidden_nodes_are_hidden_when_they_enter_the_scene(loaded):
