@@ -98,7 +98,7 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
     """Assess cases with one model, or each with the model that fits its segment, showing progress."""
     estimators = EstimatorChoice(model, device)
     reports = []
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         bar = progress.add_task("Assessing", total=sum(case.n_slices for case in cases))
         done = 0
@@ -115,7 +115,7 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
 
 def print_reports(reports: list[QualityReport], threshold: float, *, model_named: bool = False) -> None:
     """Print the tables, and say where a model is not known to be made for the segment."""
-    console = Console()
+    console = Console(emoji=False)
     for report in reports:
         print_report(console, report, threshold)
         if "model_unmatched" in report.flags:

@@ -85,7 +85,7 @@ def cohort_command(
         failed = f", {end.failed} cannot be scored: see errors.csv" if end.failed else ""
         typer.echo(f"{end.done} of {end.total} cases done{failed}. Open {out / 'index.html'}")
         if end.judged.unmatched:
-            Console().print(_note(end.judged), style="yellow", markup=False, highlight=False)
+            Console(emoji=False).print(_note(end.judged), style="yellow", markup=False, highlight=False)
     if end.failed == end.total:
         raise typer.Exit(BAD_INPUT)
 
@@ -113,7 +113,7 @@ def _interrupt(number: int, frame: object) -> None:
 @contextmanager
 def _shown_progress(quiet: bool) -> Iterator[Callable[[Progress], None]]:
     """A bar in a terminal; elsewhere, as in the log of a cluster job, a line now and then."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if quiet:
         yield lambda progress: None
     elif console.is_terminal:

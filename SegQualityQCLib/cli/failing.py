@@ -21,7 +21,7 @@ def one_sentence_on_bad_input() -> Iterator[None]:
     try:
         yield
     except SegQualityError as error:
-        Console(stderr=True, soft_wrap=True).print(
+        Console(stderr=True, soft_wrap=True, emoji=False).print(
             f"Error: {printable(str(error))}", style="red", markup=False, highlight=False
         )
         raise typer.Exit(BAD_INPUT) from None

@@ -46,7 +46,7 @@ def list_models(context: typer.Context) -> None:
             cells = [bundle.name, bundle.version, structure, " / ".join(errors), bundle.metadata["license"]]
             table.add_row(*(escape(printable(cell)) for cell in cells))
         table.caption = "Test MAE: mean absolute error of Dice on candidates of U-nets / on perturbed masks."
-        Console().print(table)
+        Console(emoji=False).print(table)
 
 
 @models_app.command("verify")

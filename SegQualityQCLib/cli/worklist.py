@@ -34,7 +34,7 @@ def worklist_status(source: Source) -> None:
         who = Counter(case.reviewer for case in cases if case.status is status and case.reviewer)
         names = ", ".join(f"{name} {count}" for name, count in who.most_common())
         table.add_row(status.value, str(counts[status]), escape(names) if status is not ReviewStatus.TODO else "")
-    Console().print(table)
+    Console(emoji=False).print(table)
     left = [case for case in cases if case.status is ReviewStatus.TODO]
     decided = sum(counts[status] for status in DECISIONS)
     line = f"{decided} of {len(cases)} cases decided"

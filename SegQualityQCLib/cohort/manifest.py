@@ -12,7 +12,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
 from ..versions import is_saved_version
@@ -281,9 +281,14 @@ def _matching(folder: Path, pattern: str) -> list[str]:
     parts = pattern.split(PLACE)
     first, *rest = (re.escape(part) for part in parts)
     expression = re.compile(first + "(?P<case>[^/]+)" + "(?P=case)".join(rest))
+    wildcard = "*".join(glob.escape(part) for part in parts)
+    for above in PurePosixPath(wildcard).parents[:-1]:
+        for inner in folder.glob(str(above)):
+            if inner.is_dir() and not os.access(inner, os.R_OK | os.X_OK):  # glob would leave its cases out, silently
+                raise InputError(f"The folder {inner} may not be read: ask for the permission, or write a manifest.")
     matches = (
         expression.fullmatch(path.relative_to(folder).as_posix())
-        for path in folder.glob("*".join(glob.escape(part) for part in parts))
+        for path in folder.glob(wildcard)
         if not is_saved_version(path)
     )
     return [match["case"] for match in matches if match and not match["case"].startswith(".")]

@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -342,3 +343,27 @@ with contextlib.suppress(typer.Exit), one_sentence_on_bad_input():
     finally:
         forbidden.chmod(0o700)
     assert run.stderr.startswith("Error: ") and len(run.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other rights and links")
+def test_no_case_is_left_out_because_its_folder_may_not_be_read():
+    check = """
+import os
+from SegQualityQCLib.cohort.manifest import cases_in_folder
+if os.getuid() == 0:
+    os.setuid(65534)
+cases_in_folder(".", "{case}/t1.nii.gz", "{case}/seg.nii.gz", 1)
+"""
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folder is closed to others
+        folder = Path(place)
+        for case in ("p1", "p2", "p3"):
+            (folder / case).mkdir()
+            for name in ("t1.nii.gz", "seg.nii.gz"):
+                (folder / case / name).touch()
+        folder.chmod(0o755)
+        (folder / "p2").chmod(0o000)
+        try:
+            run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False, cwd=folder)
+        finally:
+            (folder / "p2").chmod(0o700)
+        assert f"InputError: The folder {folder / 'p2'} may not be read" in run.stderr

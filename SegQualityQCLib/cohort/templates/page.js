@@ -107,10 +107,10 @@ function inRange(item) {
 }
 
 function refresh() {
-  const words = search.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const item of cases) {
-    const text = item.dataset.text.toLocaleLowerCase();
+    const text = item.dataset.text.toLowerCase();
     const fits = filters[filter.value](item) && inRange(item) && words.every((word) => text.includes(word));
     item.hidden = !fits;
     shown += fits;
