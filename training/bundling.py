@@ -39,6 +39,8 @@ def write_bundle(
         ReportError: The weights cannot be written.
     """
     partial, before = (folder.with_name(f".{folder.name}.{part}") for part in ("partial", "before"))
+    if before.exists() and not folder.exists():
+        before.rename(folder)  # a run was stopped while it replaced the bundle
     for rest in (partial, before):
         shutil.rmtree(rest, ignore_errors=True)
     for part in ("configs", "models", "docs"):

@@ -338,9 +338,12 @@ def test_a_bundle_is_replaced_whole_and_not_removed_file_by_file(write, tmp_path
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".bundle")] == []
 
 
-def test_a_bundle_that_does_not_fit_on_the_disk_leaves_the_one_before(write, tmp_path):
+@pytest.mark.parametrize("stopped_while_replacing", [False, True])
+def test_a_bundle_that_does_not_fit_on_the_disk_leaves_the_one_before(write, tmp_path, stopped_while_replacing):
     target = tmp_path / "bundle"
     write(target, "1.0.0")
+    if stopped_while_replacing:
+        target.rename(tmp_path / ".bundle.before")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
     try:
