@@ -9,7 +9,7 @@ from types import TracebackType
 
 from SegQualityQCLib.errors import SegQualityError
 
-from .configuration import read_study
+from .study_file import read_study
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -35,10 +35,10 @@ from training.attacks import (
     score_of_regression,
     smallest_eps,
 )
-from training.configuration import read_study
 from training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from training.defences import averaged, smoothed
 from training.harden import some_mirrored
+from training.study_file import read_study
 
 SLICES = [1, 2]  # of the demo heart: well drawn, shifted
 

@@ -23,7 +23,7 @@ from training.bootstrap import with_bootstrap
 from training.bundling import write_bundle
 from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
-from training.configuration import DataSource, Variant, read_study
+from training.configuration import DataSource, Variant
 from training.dice import dice_of, dice_of_arrays
 from training.evaluate import measure
 from training.export import model_card, summary
@@ -38,6 +38,7 @@ from training.restore import restore
 from training.results_page import write_results
 from training.scoring import Scores
 from training.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
+from training.study_file import read_study
 from training.windows import Windows
 
 

@@ -19,9 +19,9 @@ from SegQualityQCLib.estimator import load_estimator
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 
-from training.configuration import read_study
 from training.restore import restore
 from training.results_page import evaluated_runs, timed_stages
+from training.study_file import read_study
 
 SMOKE = "training/configs/acdc-smoke.yaml"
 
