@@ -16,6 +16,7 @@ from .bundle import snomed_code
 from .case import Case, check_positions, checked_image, checked_labelmap, labels_of, name_of_label
 from .dicom_series import check_series
 from .errors import InputError, OutsideImageError
+from .file_ends import check_end
 from .nifti_file import check_nifti_file, is_nifti
 from .nrrd_header import check_nrrd_header, has_segments, segment_names
 from .report import printable
@@ -211,6 +212,7 @@ def _read_file(path: Path, role: str) -> sitk.Image:
                 check_nifti_file(path, role, image)
             else:
                 _check_spacing(path, role)
+                check_end(path, role, image)
     except PermissionError as error:
         raise InputError(f"The {role} {path} may not be read: ask for the permission.") from error
     except (RuntimeError, OSError, EOFError, zlib.error) as error:

@@ -276,6 +276,30 @@ def test_a_nifti_file_that_was_cut_short_is_refused_and_an_odd_but_whole_one_is_
         assert (sitk.GetArrayFromImage(read_image(tmp_path / name)) == sitk.GetArrayViewFromImage(image)).all()
 
 
+@pytest.mark.parametrize("name", ["image.gipl", "image.gipl.gz", "image.mrc", "image.vtk"])
+def test_a_file_that_was_cut_short_is_refused_where_itk_would_make_up_its_pixels(tmp_path, name):
+    image, _ = demo_images()
+    path = tmp_path / name
+    sitk.WriteImage(image, str(path))
+    whole = path.read_bytes()
+    assert (sitk.GetArrayFromImage(read_image(path)) == sitk.GetArrayViewFromImage(image)).all()
+    for kept in (len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match="last part is missing"):
+            read_image(path)
+
+
+def test_a_vtk_file_of_text_is_read_whole_or_not_at_all(tmp_path):
+    header = "# vtk DataFile Version 3.0\nby hand\nASCII\nDATASET STRUCTURED_POINTS\nDIMENSIONS 3 2 2\n"
+    header += "SPACING 1 1 1\nORIGIN 0 0 0\nPOINT_DATA 12\nSCALARS scalars short 1\nLOOKUP_TABLE default\n"
+    path = tmp_path / "text.vtk"
+    path.write_text(header + " ".join(map(str, range(12))) + "\n")
+    assert sitk.GetArrayFromImage(read_image(path)).ravel().tolist() == list(range(12))
+    path.write_text(header + " ".join(map(str, range(9))) + "\n")
+    with pytest.raises(InputError, match="last part is missing"):
+        read_image(path)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("pixel_type", [sitk.sitkFloat32, sitk.sitkFloat64])
 @pytest.mark.parametrize("name", ["image.nii", "image.nii.gz", "image.hdr", "image.img.gz"])
