@@ -261,7 +261,8 @@ class Study:
         hardening: How the first structure's REG-Nets are made to stand attacks, by method; a method that is left out
             is not hardened.
         attack_study: What the attack study measures on the first structure's models; ``None`` leaves it out.
-        precision: Of the trainings, as Lightning names it; bfloat16 becomes float32 on processors that only emulate it.
+        precision: Of the trainings, as Lightning names it; bfloat16 becomes float32 on processors that are no faster
+            with it.
         models: Folder that the bundles are exported to; by default inside the study's folder.
         results: Folder of the results page; by default inside the study's folder.
         version: Version of the exported bundles.
