@@ -275,6 +275,7 @@ def _time_section(study: Study, runs: list[Run]) -> list[str]:
     unknown = [stage for stage in timed_stages(study, runs) if stage not in dict(rows)]
     lines = ["## Hardware and time", "", machine, ""]
     if rows:
+        lines += ["Of a stage that was stopped, the time from where it went on.", ""]
         lines += [*markdown_table(("stage", "time"), rows), ""]
     if unknown:
         lines += [
