@@ -17,11 +17,7 @@ import SimpleITK as sitk
 from .errors import InputError
 
 CHUNK_BYTES = 2**20
-_HEADER_BYTES = {
-    ".gipl": 256,
-    ".mrc": 1024,
-    ".rec": 1024,
-}  # at least; pixels, never packed in the format itself, follow
+_HEADER_BYTES = {".gipl": 256, ".mrc": 1024}  # at least; these formats pack no pixels themselves
 _VTK = b"# vtk DataFile"
 _VTK_HEADER_BYTES = 4096  # at most
 _VTK_PIXELS = re.compile(rb"\n(SCALARS|VECTORS|TENSORS|COLOR_SCALARS)[^\n]*\n(LOOKUP_TABLE[^\n]*\n)?")
