@@ -353,8 +353,8 @@ def _check_metadata(metadata: Any) -> None:
             raise ValueError("its networks have impossible sizes")
         if window["size"] ** 2 * max([1, *network.get("filters", [])]) > _MAX_PIXELS or sizes[-1] > _MAX_CONVOLUTIONS:
             raise ValueError("its networks are larger than any known one")
-        if not 0 <= _finite(network.get("smoothing", 0)) <= _MAX_SMOOTHING:
-            raise ValueError("its networks smooth over an impossible distance")
+        _check_smoothing(network.get("smoothing", 0))
+    _check_smoothing(quality.get("image_smoothing", 0))
     for table in ("slice", "volume"):
         check_table(quality["calibration"][table])
     _check_familiarity(quality["familiarity"])
@@ -363,6 +363,11 @@ def _check_metadata(metadata: Any) -> None:
     if not all(isinstance(value, str) for value in quality["weights"].values()):
         raise ValueError("its checksums are no texts")
     _finite(quality.get("evaluation", {}).get("mae", 0.0))
+
+
+def _check_smoothing(pixels: Any) -> None:
+    if not 0 <= _finite(pixels) <= _MAX_SMOOTHING:
+        raise ValueError("its networks smooth over an impossible distance")
 
 
 def _check_familiarity(statistics: Any) -> None:

@@ -19,7 +19,7 @@ from .case import AXIS_NAMES, Case
 from .errors import BundleError, InputError
 from .estimator import AssessmentStep, Estimator
 from .familiarity import is_familiar
-from .networks import RecNet, difference, reg_network
+from .networks import RecNet, blurred, difference, reg_network
 from .report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status
 from .volume_score import volume_score
 from .window import (
@@ -58,6 +58,7 @@ class DirectEstimator(Estimator):
 
     Attributes:
         device: Where the networks are.
+        image_smoothing: Standard deviation in pixels of the Gaussian that blurs the image before any network sees it.
         short_of_memory: Whether the GPU ran out of memory; reports say so with the flag ``gpu_memory``.
     """
 
@@ -67,6 +68,7 @@ class DirectEstimator(Estimator):
         self.bundle = bundle
         self.device = device
         self.short_of_memory = False
+        self.image_smoothing = float(bundle.quality.get("image_smoothing", 0))
         window = {"window": bundle.quality["window"]["size"]}
         self.reg_net = self._network(reg_network, "reg_net", window)
 
@@ -120,6 +122,15 @@ class DirectEstimator(Estimator):
             raise BundleError(f"The model {self.bundle.name} predicts something that is no number: use another one.")
         return Prediction(both[:, 0], both[:, 1])
 
+    def first_channel(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What REG-Net sees beside the mask, differentiable in the image.
+
+        Args:
+            image: Shape (n, 1, size, size) in [-1, 1].
+            mask: The same shape, of 0 and 1.
+        """
+        return blurred(image, self.image_smoothing)
+
     def try_out(self) -> None:
         """Let the networks see an empty slice.
 
@@ -164,11 +175,8 @@ class DirectEstimator(Estimator):
         return [self.reg_net]
 
     def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        return self._regression(image, mask)
-
-    def _regression(self, first: Tensor, mask: Tensor) -> Tensor:
         """Predicted Dice and its expected error, shape (n, 2)."""
-        return torch.stack(self.reg_net(torch.cat([first, mask], dim=1)), dim=1)
+        return torch.stack(self.reg_net(torch.cat([self.first_channel(image, mask), mask], dim=1)), dim=1)
 
     def _tensor(self, slices: NDArray) -> Tensor:
         # By DLPack, since the last torch for Macs with Intel processors has no torch.from_numpy and Tensor.numpy for
@@ -241,8 +249,9 @@ class RecRegEstimator(DirectEstimator):
     def _networks(self) -> list[nn.Module]:
         return [self.reg_net, self.rec_net]
 
-    def _forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        return self._regression(difference(image, mask, self.rec_net), mask)
+    def first_channel(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The signed difference image, in [-2, 2]."""
+        return difference(blurred(image, self.image_smoothing), mask, self.rec_net)
 
     @torch.inference_mode()
     def difference_image(self, case: Case, report: QualityReport, *, batch_size: int = 8) -> sitk.Image:
@@ -265,7 +274,7 @@ class RecRegEstimator(DirectEstimator):
         return volume
 
     def _difference(self, image: Tensor, mask: Tensor) -> Tensor:
-        return difference(image, mask, self.rec_net).abs()[:, 0]
+        return self.first_channel(image, mask).abs()[:, 0]
 
 
 class _SliceScorer:

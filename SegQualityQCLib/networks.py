@@ -169,8 +169,7 @@ class PixelRegNet(_SkipConnected):
     def judge(self, pair: Tensor) -> Judgement:
         """Predicted Dice with what leads to it."""
         first, mask = pair[:, :1], pair[:, 1:]
-        if self.smoothing > 0:
-            first = blurred(first, self.smoothing)
+        first = blurred(first, self.smoothing)
         halves = nn.functional.pixel_unshuffle(torch.cat([first, mask], dim=1), 2)
         sub_pixels, deepest = self.decode(halves.contiguous(memory_format=torch.channels_last))
         pixels = nn.functional.pixel_shuffle(sub_pixels, 2).float()
@@ -223,7 +222,9 @@ def reg_network(*, window: int, head: str = "fully connected", **sizes: Any) -> 
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:
-    """Images blurred by a Gaussian of ``sigma`` pixels, shape (n, 1, h, w)."""
+    """Images blurred by a Gaussian of ``sigma`` pixels, shape (n, 1, h, w); 0 leaves them as they are."""
+    if sigma == 0:
+        return image
     reach = max(1, round(3 * sigma))
     offsets = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
     weights = torch.exp(-0.5 * (offsets / sigma) ** 2)

@@ -14,7 +14,6 @@ import torch
 
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.network_estimators import RecRegEstimator
-from SegQualityQCLib.networks import difference
 
 from .attack_study import evaluated_model
 from .attacks import IMAGE_LIMITS, fgsm, score_of_pipeline
@@ -119,7 +118,7 @@ def _draw_demo(study: Study, name: str, path: Path) -> None:
             column[0].contour(mask[0, 0], [0.5], colors="yellow", linewidths=0.6)
             column[1].imshow((attacked - image)[0, 0], cmap="RdBu", vmin=-max(eps, 0.05), vmax=max(eps, 0.05))
             if isinstance(estimator, RecRegEstimator):
-                column[2].imshow(difference(attacked, mask, estimator.rec_net)[0, 0], cmap="RdBu", vmin=-1, vmax=1)
+                column[2].imshow(estimator.first_channel(attacked, mask)[0, 0], cmap="RdBu", vmin=-1, vmax=1)
         column[0].set_title(f"eps {eps:g}: predicted {dice:.2f}", fontsize=8)
     for axis, says in zip(axes[:, 0], ("image and mask", "change", "difference image"), strict=False):
         axis.set_ylabel(says)

@@ -21,7 +21,6 @@ from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.familiarity import is_familiar
 from SegQualityQCLib.network_estimators import DirectEstimator, RecRegEstimator
-from SegQualityQCLib.networks import difference
 
 from .attack_record import Record
 from .attack_slices import BAD, GOOD, Slices, bad_slices, test_slices
@@ -145,7 +144,7 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
     sweep("pgd", slices, steps, settings.pgd_eps, plain)
     if isinstance(estimator, RecRegEstimator):
         with torch.no_grad():
-            d = torch.cat([difference(slices.image[b], slices.mask[b], estimator.rec_net) for b in slices.batches()])
+            d = torch.cat([estimator.first_channel(slices.image[b], slices.mask[b]) for b in slices.batches()])
         seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
         one_step = _fgsm(seen, regression, DIFFERENCE_LIMITS)
         sweep("fgsm-difference", seen, one_step, settings.eps, regression)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from SegQualityQCLib.network_estimators import DirectEstimator, RecRegEstimator
-from SegQualityQCLib.networks import PixelRegNet, RegNet, difference
+from SegQualityQCLib.network_estimators import DirectEstimator
+from SegQualityQCLib.networks import PixelRegNet, RegNet
 
 Score = Callable[[Tensor], Tensor]  # (n, 1, h, w) -> logits of the predicted Dice, (n,)
 IMAGE_LIMITS = (-1.0, 1.0)
@@ -50,10 +50,7 @@ def score_of_pipeline(estimator: DirectEstimator, mask: Tensor) -> Score:
         mask: The candidate, shape (n, 1, h, w) of 0 and 1; fixed.
     """
     score = score_of_regression(estimator.reg_net, mask)
-    if isinstance(estimator, RecRegEstimator):
-        rec_net = estimator.rec_net
-        return lambda image: score(difference(image, mask, rec_net))
-    return score
+    return lambda image: score(estimator.first_channel(image, mask))
 
 
 def direction_of_error(logits: Tensor, dice: Tensor) -> Tensor:

@@ -103,6 +103,7 @@ def write_bundle(
             "modality": study.data.modality,
             "window": {"size": study.window_size, "spacing_mm": study.window_spacing_mm},
             "intensity": {"rule": "percentile", "low": 0.5, "high": 99.5},
+            "image_smoothing": study.image_smoothing(kind, variant),
             "networks": networks,
             "calibration": calibration,
             "familiarity": familiarity,

@@ -167,7 +167,7 @@ HARDENED = Variant(
 
 @dataclass(frozen=True)
 class Hardening:
-    """How a method's REG-Net is fine-tuned on attacked images, on those of a faulty scanner and on mirrored masks.
+    """How a method's REG-Net is fine-tuned on attacked images and on those of a faulty scanner.
 
     Attributes:
         epochs: Of one cycle of the one-cycle schedule.
@@ -176,7 +176,8 @@ class Hardening:
         eps: Largest change of a pixel in [-1, 1].
         steps: Gradient steps of each attack.
         faults: Share of the other half that gets faults of a scanner.
-        mirrored: Share of all candidates that are mirrored in the window, the image left as it is.
+        smoothing: Standard deviation in pixels of the Gaussian that blurs the image before any network sees it, in
+            training and in the bundle.
         share: Of the hardened weights in the final ones; the rest is from before.
         bundled: Whether the hardened net of the first structure is the one that is exported.
     """
@@ -187,7 +188,7 @@ class Hardening:
     eps: float = 0.1
     steps: int = 1
     faults: float = 0.0
-    mirrored: float = 0.0
+    smoothing: float = 0.0
     share: float = 1.0
     bundled: bool = False
 
@@ -314,6 +315,10 @@ class Study:
         """The variant that is exported: the hardened one, where the study says so."""
         hardening = self.hardening.get(kind) if structure == self.structures[0] else None
         return HARDENED if hardening and hardening.bundled else None
+
+    def image_smoothing(self, kind: str, variant: Variant | None) -> float:
+        """Standard deviation in pixels of the Gaussian that blurs the image before a model's networks see it."""
+        return self.hardening[kind].smoothing if variant == HARDENED else 0.0
 
     def structure(self, key: str) -> Structure:
         """The structure with this key."""

@@ -96,8 +96,8 @@ def model_card(
         method += " It judges each pixel, and computes the Dice from that."
     if variant is not None:
         method += f" The network was {variant.says}."
-        if variant == HARDENED and study.hardening[kind].mirrored:
-            method += " A share of the masks was mirrored then."
+        if smoothing := study.image_smoothing(kind, variant):
+            method += f" It sees images blurred by a Gaussian of {smoothing:g} pixels."
     rows = "\n".join(f"| {name} | {value:.3f} | {_MEANING[name]} |" for name, value in summary(figures).items())
     provenance = provenance_of(study.data)
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())

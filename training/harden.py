@@ -1,11 +1,11 @@
-"""Stage 9: fine-tune a trained REG-Net on attacked images, on those of a faulty scanner, and on mirrored masks.
+"""Stage 9: fine-tune a trained REG-Net on attacked images, on those of a faulty scanner.
 
 Half of each batch is attacked through the whole pipeline, by a step of 1.25 eps from a random start (Wong et al.,
 "Fast is better than free", ICLR 2020) or a few shorter ones, each slice with an eps of its own up to the largest one,
 and each pushed where its prediction has more room to be wrong. The other half is not attacked, so that the clean error
 hardly suffers; some of its slices get ghosts, motion or a spike, which attacks do not resemble. REC-Net is attacked
-through, but frozen. Some masks of either half are mirrored, as by a mistaken orientation in a file: a sound ring in a
-wrong place.
+through, but frozen. All networks may see the image blurred, here and in the bundle: that takes away the fine patterns
+that attacks are made of, and leaves a heart what it is.
 
 In the end the weights are mixed with those before: on clean images that gives back more than it takes on attacked ones
 (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
@@ -24,14 +24,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.networks import difference
 from SegQualityQCLib.writing import write_text_atomically
 
 from .attacks import IMAGE_LIMITS, gradient, score_of_regression
 from .candidates import net_pool, perturbed_pool
 from .configuration import HARDENED, Hardening, Structure, Study
 from .corruptions import CORRUPTIONS, STRENGTHS
-from .dice import dice_of
 from .fitting import fit
 from .naming import run_name
 from .reg_net import (
@@ -58,9 +56,7 @@ class HardenedTraining(RegTraining):
 
     def training_step(self, batch: Tensor) -> Tensor:
         """The loss of :class:`RegTraining` on attacked and clean slices."""
-        image, mask, reference, _ = self.batch(batch, AUGMENTATION)
-        mask = some_mirrored(mask, self.hardening.mirrored)
-        dice = dice_of(mask, reference)
+        image, mask, reference, dice = self.batch(batch, AUGMENTATION)
         half = len(image) // 2
         attacked = self._attacked(image[:half], mask[:half], dice[:half])
         image = torch.cat([attacked, with_faults(image[half:], self.hardening.faults, self.study.window_spacing_mm)])
@@ -77,23 +73,12 @@ class HardenedTraining(RegTraining):
         low, high = (image - eps).clamp(*IMAGE_LIMITS), (image + eps).clamp(*IMAGE_LIMITS)
         at = torch.clamp(image + eps * (2 * torch.rand_like(image) - 1), low, high)
         score = score_of_regression(self.network, mask)
-        rec_net = self.frozen[0]
-        if rec_net is not None:
-            rec_net.to(self.device)
         self.network.eval()  # dropout would blur the gradient
         for _ in range(steps):
-            slope, _ = gradient(
-                score if rec_net is None else lambda i: score(difference(i, mask, rec_net)), at, direction
-            )
+            slope, _ = gradient(lambda i: score(self.first_channel(i, mask)), at, direction)
             at = torch.clamp(at + 1.25 / steps * eps * slope.sign(), low, high)
         self.network.train()
         return at
-
-
-def some_mirrored(mask: Tensor, share: float) -> Tensor:
-    """Masks of which a share is mirrored left to right, shape (n, 1, h, w)."""
-    chosen = torch.rand(len(mask), device=mask.device) < share
-    return torch.where(chosen[:, None, None, None], mask.flip(-1), mask)
 
 
 def with_faults(image: Tensor, share: float, spacing_mm: float) -> Tensor:
@@ -135,7 +120,7 @@ def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices:
     split = read_split(study)
     pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
-    module = HardenedTraining(study, windows, structure.label, pools, rec_net)
+    module = HardenedTraining(study, windows, structure.label, pools, rec_net, settings.smoothing)
     module.hardening = settings
     base = study.folder / run_name(kind, structure, seed) / TRAINED
     trained = torch.load(base, weights_only=True)

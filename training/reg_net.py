@@ -17,7 +17,7 @@ from torch.nn.functional import smooth_l1_loss
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.networks import PixelRegNet, RecNet, difference, reg_network
+from SegQualityQCLib.networks import PixelRegNet, RecNet, blurred, difference, reg_network
 
 from .batch_norm import folded, measure_again, with_batch_norm
 from .candidates import Pool, net_pool, perturbed_pool
@@ -77,10 +77,19 @@ class BalancedSample(Dataset):
 
 
 class RegTraining(lightning.LightningModule):
-    """REG-Net with its loss; REC-Net, where there is one, stays frozen. Batches are triples (pool, source, row)."""
+    """REG-Net with its loss; REC-Net, where there is one, stays frozen. Batches are triples (pool, source, row).
+
+    All networks see the image blurred by a Gaussian of ``image_smoothing`` pixels; 0 for none.
+    """
 
     def __init__(
-        self, study: Study, windows: Windows, label: int, pools: tuple[Pool, Pool], rec_net: RecNet | None
+        self,
+        study: Study,
+        windows: Windows,
+        label: int,
+        pools: tuple[Pool, Pool],
+        rec_net: RecNet | None,
+        image_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.study = study
@@ -92,6 +101,7 @@ class RegTraining(lightning.LightningModule):
             with_batch_norm(network)
         self.network = network.to(memory_format=torch.channels_last)
         self.frozen = [rec_net]  # in a list: neither trained, averaged nor checkpointed
+        self.image_smoothing = image_smoothing
         self.pixel_loss = DiceCELoss(sigmoid=True)
 
     def batch(self, triples: Tensor, augmentation: Augmentation | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -113,13 +123,17 @@ class RegTraining(lightning.LightningModule):
         move = {"device": self.device, "memory_format": torch.channels_last}
         return image.to(**move), mask.to(**move), reference.to(**move), dice.to(self.device)
 
+    def first_channel(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What REG-Net sees beside the mask: D, or I without a REC-Net."""
+        image = blurred(image, self.image_smoothing)
+        rec_net = self.frozen[0]
+        return image if rec_net is None else difference(image, mask, rec_net.to(self.device))
+
+    @torch.no_grad()
     def pair(self, image: Tensor, mask: Tensor) -> Tensor:
         """What REG-Net sees: (D, S), or (I, S) without a REC-Net."""
-        rec_net = self.frozen[0]
-        if rec_net is not None:
-            with torch.no_grad():
-                image = difference(image, mask, rec_net.to(self.device))
-        return torch.cat([image, mask.to(image.dtype)], dim=1)
+        first = self.first_channel(image, mask)
+        return torch.cat([first, mask.to(first.dtype)], dim=1)
 
     def training_step(self, batch: Tensor) -> Tensor:
         """The loss on an augmented batch."""

@@ -44,10 +44,13 @@ def restore(
             bundled ones and knows patients that the study tests on.
     """
     bundle = ModelBundle.load(source)
-    if bundle.quality["estimator"] != kind or bundle.quality["networks"]["reg_net"] != study.reg_network:
+    smoothing = study.image_smoothing(kind, variant)
+    found = (bundle.quality["estimator"], bundle.quality["networks"]["reg_net"], bundle.quality.get("image_smoothing", 0))
+    if found != (kind, study.reg_network, smoothing):
         raise InputError(
             f"The model {bundle.name} is no {kind} with the networks of the study {study.name}: name another bundle, "
-            "or copy its sizes into the section reg_network of the configuration."
+            "or copy its sizes into the section reg_network of the configuration, and its image_smoothing into the "
+            "section hardening."
         )
     _check_split(study, bundle)
     estimator = load_estimator(bundle, "cpu")
@@ -66,7 +69,7 @@ def restore(
         windows = Windows.of(study)
         split = read_split(study)
         pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
-        module = RegTraining(study, windows, structure.label, pools, rec_net)
+        module = RegTraining(study, windows, structure.label, pools, rec_net, smoothing)
         sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
         network = unfolded(network, augmented_pairs(module, sample))
     save_weights(network, folder / TRAINED)

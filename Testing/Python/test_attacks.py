@@ -15,7 +15,6 @@ from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimator import load_estimator
 from SegQualityQCLib.network_estimators import RecRegEstimator
-from SegQualityQCLib.networks import difference
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 pytest.importorskip("torchio", reason="the training extra is not installed")
@@ -37,7 +36,6 @@ from training.attacks import (
 )
 from training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from training.defences import averaged, smoothed
-from training.harden import some_mirrored
 from training.study_file import read_study
 
 SLICES = [1, 2]  # of the demo heart: well drawn, shifted
@@ -120,7 +118,7 @@ def test_the_gradient_is_computed_in_float32_under_autocast(estimator, slices):
 def test_the_difference_image_is_attacked_within_its_own_range(estimator, slices):
     if not isinstance(estimator, RecRegEstimator):
         pytest.skip("this model has no difference image")
-    d = difference(slices.image, slices.mask, estimator.rec_net)
+    d = estimator.first_channel(slices.image, slices.mask)
     attacked = fgsm(score_of_regression(estimator.reg_net, slices.mask), d, torch.ones(2), 1.5, DIFFERENCE_LIMITS)
     assert attacked.min() >= -2 and attacked.max() <= 2 and attacked.abs().max() > 1
 
@@ -238,14 +236,3 @@ def test_motion_blurs_along_the_rows_and_leaves_the_anatomy_where_it_was_drawn()
         assert np.unravel_index(likeness.argmax(), likeness.shape) == (0, 0)
         beyond = np.abs(after)
         assert beyond[:20].mean() + beyond[70:].mean() > 2 * (beyond[30:60, :26].mean() + beyond[30:60, 80:].mean())
-
-
-def test_hardening_mirrors_its_share_of_the_masks_and_leaves_the_others():
-    masks = (torch.arange(200 * 16) % 7 < 3).float().reshape(200, 1, 4, 4)
-    assert torch.equal(some_mirrored(masks, 0.0), masks)
-    assert torch.equal(some_mirrored(masks, 1.0), masks.flip(-1))
-    torch.manual_seed(0)
-    some = some_mirrored(masks, 0.25)
-    mirrored = (some == masks.flip(-1)).flatten(1).all(1)
-    assert ((some == masks).flatten(1).all(1) | mirrored).all()
-    assert 30 < mirrored.sum() < 70
