@@ -8,7 +8,7 @@ from typing import Any
 from SegQualityQCLib.bundle import ModelBundle
 
 from .bundling import write_bundle
-from .configuration import HARDENED, Structure, Study, Variant
+from .configuration import Structure, Study, Variant
 from .files import read_json
 from .naming import bundle_name, model_name
 from .provenance import provenance_of

@@ -45,7 +45,8 @@ def restore(
     """
     bundle = ModelBundle.load(source)
     smoothing = study.image_smoothing(kind, variant)
-    found = (bundle.quality["estimator"], bundle.quality["networks"]["reg_net"], bundle.quality.get("image_smoothing", 0))
+    quality = bundle.quality
+    found = (quality["estimator"], quality["networks"]["reg_net"], quality.get("image_smoothing", 0))
     if found != (kind, study.reg_network, smoothing):
         raise InputError(
             f"The model {bundle.name} is no {kind} with the networks of the study {study.name}: name another bundle, "

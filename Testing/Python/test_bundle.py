@@ -138,6 +138,7 @@ def test_a_missing_file_is_named(copy, file):
         lambda m: m["quality"]["networks"]["reg_net"].update(head="transformer"),
         lambda m: m["quality"]["networks"]["reg_net"].update(head="fully connected"),
         lambda m: m["quality"]["networks"]["reg_net"].update(head="pixels", smoothing=1e9),
+        lambda m: m["quality"].update(image_smoothing=-1),
         lambda m: m["quality"]["window"].update(size=1024),
         lambda m: m["quality"]["window"].update(size=145),
         lambda m: m["quality"]["familiarity"].update(mean=[0.0], precision=[[1.0]]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from SegQualityQCLib.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import BundleError, InputError
 from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.networks import blurred
 from SegQualityQCLib.report import SliceScore, Status
 from SegQualityQCLib.volume_score import volume_score
 
@@ -253,6 +255,23 @@ def test_a_report_of_another_model_cannot_be_rescored(case, report, tmp_path):
     other = load_estimator(newer, "cpu")
     with pytest.raises(InputError, match="assess the case again"):
         other.rescore(case, report, [0])
+
+
+@pytest.mark.parametrize("name", ["acdc-lv-myocardium", "acdc-lv-myocardium-direct"])
+def test_a_model_with_smoothing_predicts_of_an_image_what_it_would_without_of_the_blurred_one(name, case, tmp_path):
+    plain, smoothing = (shutil.copytree(find_bundle(name), tmp_path / part) for part in ("plain", "smoothing"))
+    for folder, pixels in ((plain, 0), (smoothing, 2)):
+        metadata = folder / "configs" / "metadata.json"
+        content = json.loads(metadata.read_text(encoding="utf-8"))
+        content["quality"]["image_smoothing"] = pixels
+        metadata.write_text(json.dumps(content), encoding="utf-8")
+    plain, smoothing = (load_estimator(folder, "cpu") for folder in (plain, smoothing))
+    _, _, seen = plain.windowed(case)
+    image, mask = seen.image[1:3], seen.mask[1:3]
+    image_blurred = blurred(torch.from_numpy(image)[:, None], 2.0)[:, 0].numpy()
+    expected = plain.predict(image_blurred, mask).dice
+    assert smoothing.predict(image, mask).dice == pytest.approx(expected, abs=1e-5)
+    assert plain.predict(image, mask).dice != pytest.approx(expected, abs=1e-4)
 
 
 def test_the_difference_image_lies_where_the_window_lies(estimator, case, report):
