@@ -129,6 +129,7 @@ class Variant:
         fresh, perturbed: As in :class:`Sampling`.
         without: A kind of perturbed mask that the net never sees and is then measured on.
         network: REG-Net's sizes in place of the study's ``reg_network``.
+        learning_rate: In place of that of the study's ``reg_net``.
     """
 
     name: str
@@ -137,12 +138,16 @@ class Variant:
     perturbed: float | None = None
     without: str | None = None
     network: dict[str, Any] | None = None
+    learning_rate: float | None = None
 
     def of(self, study: Study) -> Study:
         """The study, changed as this variant wants."""
         changes = {key: getattr(self, key) for key in ("fresh", "perturbed") if getattr(self, key) is not None}
         return replace(
-            study, sampling=replace(study.sampling, **changes), reg_network=self.network or study.reg_network
+            study,
+            sampling=replace(study.sampling, **changes),
+            reg_network=self.network or study.reg_network,
+            reg_net=replace(study.reg_net, learning_rate=self.learning_rate or study.reg_net.learning_rate),
         )
 
 
