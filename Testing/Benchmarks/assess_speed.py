@@ -87,9 +87,8 @@ def compare(name: str, case: Case, repeats: int, goal: float) -> None:
     print(f"{name}: re-scoring one slice {once:.0f} ms, processor time {used:.0f} ms (goal under 50 ms on two cores)")
 
 
-def print_peak_memory() -> None:
+def print_peak_memory(folder: Path) -> None:
     """Print the peak memory of a process that assesses the large case above that of the bare imports."""
-    folder = Path(tempfile.mkdtemp())
     case = large_case()
     sitk.WriteImage(case.image, str(folder / "image.mha"))
     sitk.WriteImage(case.mask, str(folder / "mask.mha"))
@@ -112,9 +111,8 @@ def print_peak_memory() -> None:
     print(f"512x512x300: peak memory {(used[1] - used[0]) / 1024:.0f} MB above the imports (goal under 400 MB)")
 
 
-def print_cold_start() -> None:
+def print_cold_start(folder: Path) -> None:
     """Print the time of the whole command beside that of importing torch and SimpleITK."""
-    folder = Path(tempfile.mkdtemp())
     case = demo_case()
     sitk.WriteImage(case.image, str(folder / "image.nii.gz"))
     sitk.WriteImage(case.mask, str(folder / "mask.nii.gz"))
@@ -150,5 +148,6 @@ if __name__ == "__main__":
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     compare("10 slices", small_case(), 20, 1.3)
     compare("512x512x300", large_case(), 3, 2)
-    print_peak_memory()
-    print_cold_start()
+    with tempfile.TemporaryDirectory() as name:
+        print_peak_memory(Path(name))
+        print_cold_start(Path(name))

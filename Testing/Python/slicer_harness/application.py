@@ -4,8 +4,10 @@
 module.
 """
 
+import atexit
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
 import types
@@ -110,6 +112,7 @@ def start(file=ROOT / "SegQualityQC" / "SegQualityQC.py"):
     qt.QShortcut = QShortcut
     qt.QTimer = QTimer
     folder = Path(tempfile.mkdtemp(prefix="segquality-settings-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = QtCore.QSettings(str(folder / "Slicer.ini"), QtCore.QSettings.IniFormat)
     slicer.mrmlScene = new_scene()
     layout = LayoutManager([_view_node(slicer.mrmlScene, name) for name in ("Red", "Green", "Yellow")])
