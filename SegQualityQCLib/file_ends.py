@@ -1,6 +1,6 @@
 """Files whose last part is missing, as after an interrupted copy.
 
-In some formats ITK does not notice it, and gives what its memory held before in place of the pixels.
+In some formats ITK does not notice it, and gives what its memory held before in place of the pixels, or fewer slices.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import re
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import SimpleITK as sitk
 
@@ -18,13 +18,20 @@ from .errors import InputError
 
 CHUNK_BYTES = 2**20
 _HEADER_BYTES = {".gipl": 256, ".mrc": 1024}  # at least; these formats pack no pixels themselves
+# By the first bytes: byte order, place of the first directory's offset, bytes of an offset, of a count, of an entry.
+_TIFF: dict[bytes, tuple[Literal["little", "big"], int, int, int, int]] = {
+    b"II*\0": ("little", 4, 4, 2, 12),
+    b"MM\0*": ("big", 4, 4, 2, 12),
+    b"II+\0": ("little", 8, 8, 8, 20),
+    b"MM\0+": ("big", 8, 8, 8, 20),
+}
 _VTK = b"# vtk DataFile"
 _VTK_HEADER_BYTES = 4096  # at most
 _VTK_PIXELS = re.compile(rb"\n(SCALARS|VECTORS|TENSORS|COLOR_SCALARS)[^\n]*\n(LOOKUP_TABLE[^\n]*\n)?")
 
 
 def check_end(path: Path, role: str, image: sitk.Image) -> None:
-    """Check that a file of GIPL, MRC or VTK's old format holds all pixels of the image that ITK read from it.
+    """Check that a file of GIPL, MRC, TIFF or VTK's old format is as long as it says.
 
     Args:
         path: The file.
@@ -48,6 +55,8 @@ def check_end(path: Path, role: str, image: sitk.Image) -> None:
             short = len(path.read_bytes()[before.end() :].split()) < values
         else:
             short = is_cut_short(path, before.end() + pixel_bytes)
+    elif start[:4] in _TIFF:
+        short = _lacks_pages(path)
     else:
         short = ending in _HEADER_BYTES and is_cut_short(path, _HEADER_BYTES[ending] + pixel_bytes)
     if short:
@@ -74,6 +83,25 @@ def is_cut_short(path: Path, end: int) -> bool:
                 return sum(len(part) for part in iter(lambda: unpacked.read(CHUNK_BYTES), b"")) < end
         except (EOFError, OSError, zlib.error):
             return True
+
+
+def _lacks_pages(path: Path) -> bool:
+    """Whether the chain of a TIFF's directories, one for each slice, leads beyond the end of the file."""
+    end = path.stat().st_size
+    with path.open("rb") as file:
+        order, place, offset_bytes, count_bytes, entry_bytes = _TIFF[file.read(4)]
+        seen: set[int] = set()
+        while True:
+            file.seek(place)
+            directory = int.from_bytes(file.read(offset_bytes), order)
+            if directory == 0 or directory in seen:
+                return False
+            seen.add(directory)
+            file.seek(directory)
+            count = int.from_bytes(file.read(count_bytes), order)
+            place = directory + count_bytes + entry_bytes * count
+            if place + offset_bytes > end:
+                return True
 
 
 def _is_packed(path: Path) -> bool:
