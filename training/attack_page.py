@@ -58,6 +58,7 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
         f"bins allow; {some['bad']} are bad (Dice below {BAD:g}), {some['good']} good (at least {GOOD:g}). Images lie",
         "in [-1, 1]. MAE ± standard deviation. Along: in the direction in which the clean error grows, as in the",
         "paper. Worst: in the direction that does more harm, slice by slice.",
+        *_smoothing(study, structure),
         *_missing(study, structure, figures),
         "",
         *_paper_section(study, structure, figures),
@@ -76,6 +77,15 @@ def write_attack_page(study: Study, structure: Structure, target: Path) -> None:
     lines += [f"![{says}]({name})\n" for name, says in draw_all(study, structure, figures, target)]
     lines += ["## Weights", "", *_weights_table(figures)]
     write_text_atomically(target / "attacks.md", "\n".join(lines) + "\n")
+
+
+def _smoothing(study: Study, structure: Structure) -> list[str]:
+    """Says which models see blurred images."""
+    return [
+        f"{model_name(study, structure, kind, seed, variant)} sees images blurred by a Gaussian of {pixels:g} pixels."
+        for kind, seed, variant in attacked_models(study, structure)
+        if (pixels := study.image_smoothing(kind, variant))
+    ]
 
 
 def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:

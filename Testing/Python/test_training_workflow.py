@@ -54,6 +54,9 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert set(timed_stages(study, evaluated_runs(study))) == timed
     attacks = (exported / "attacks.md").read_text(encoding="utf-8")
     assert "acdc-lv-myocardium-seed0-hardened" in attacks and "slice thickness" in attacks
+    assert "acdc-lv-myocardium-seed0-hardened sees images blurred by a Gaussian of 1.5 pixels." in attacks
+    hardened = ModelBundle.load(study.folder / "evaluation" / "acdc-lv-myocardium-seed0-hardened")
+    assert (hardened.quality["image_smoothing"], bundle.quality["image_smoothing"]) == (1.5, 0)
     assert re.search(r"\| acdc-lv-myocardium-seed0 \| 0\.1 \| \d of [1-9]", attacks)  # bad slices made to look good
     again = snakemake(repository, tmp_path, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
