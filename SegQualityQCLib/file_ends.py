@@ -97,6 +97,8 @@ def _lacks_pages(path: Path) -> bool:
             if directory == 0 or directory in seen:
                 return False
             seen.add(directory)
+            if directory + count_bytes > end:  # also further than a file can be sought
+                return True
             file.seek(directory)
             count = int.from_bytes(file.read(count_bytes), order)
             place = directory + count_bytes + entry_bytes * count

@@ -323,7 +323,8 @@ class Study:
 
     def image_smoothing(self, kind: str, variant: Variant | None) -> float:
         """Standard deviation in pixels of the Gaussian that blurs the image before a model's networks see it."""
-        return self.hardening[kind].smoothing if variant == HARDENED else 0.0
+        hardening = self.hardening.get(kind) if variant == HARDENED else None
+        return hardening.smoothing if hardening else 0.0
 
     def structure(self, key: str) -> Structure:
         """The structure with this key."""

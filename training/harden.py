@@ -1,11 +1,11 @@
-"""Stage 9: fine-tune a trained REG-Net on attacked images, on those of a faulty scanner.
+"""Stage 9: fine-tune a trained REG-Net on attacked images and on those of a faulty scanner.
 
 Half of each batch is attacked through the whole pipeline, by a step of 1.25 eps from a random start (Wong et al.,
 "Fast is better than free", ICLR 2020) or a few shorter ones, each slice with an eps of its own up to the largest one,
 and each pushed where its prediction has more room to be wrong. The other half is not attacked, so that the clean error
 hardly suffers; some of its slices get ghosts, motion or a spike, which attacks do not resemble. REC-Net is attacked
 through, but frozen. All networks may see the image blurred, here and in the bundle: that takes away the fine patterns
-that attacks are made of, and leaves a heart what it is.
+that attacks are made of.
 
 In the end the weights are mixed with those before: on clean images that gives back more than it takes on attacked ones
 (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
