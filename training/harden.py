@@ -7,8 +7,8 @@ hardly suffers; some of its slices get ghosts, motion or a spike, which attacks 
 through, but frozen. All networks may see the image blurred, here and in the bundle: that takes away the fine patterns
 that attacks are made of.
 
-In the end the weights are mixed with those before: on clean images that gives back more than it takes on attacked ones
-(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+In the end the weights are mixed with those before, by the share that the study gives them: on clean images that can
+give back more than it takes on attacked ones (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
 """
 
 from __future__ import annotations
