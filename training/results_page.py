@@ -173,8 +173,9 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
     """What each addition brings: the same net trained in other ways."""
     structure, seed, ablation = study.structures[0], study.seeds[0], study.ablation
     name = model_name(study, structure, ablation.kind, seed)
+    whole = study.reg_net.epochs + sum(study.reg_net.further_epochs)
     evaluated = [
-        ("as shipped", None, run.figures)
+        ("as shipped", whole, None, run.figures)
         for run in runs
         if (run.structure, run.kind, run.seed, run.variant) == (structure, ablation.kind, seed, None)
         and ablation.epochs is None
@@ -182,22 +183,23 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
     for variant in study.variants:
         path = study.folder / "evaluation" / f"{name}-{variant.name}.json"
         if path.is_file():
-            evaluated.append((variant.says, variant.without, read_json(path)))
+            epochs = variant.epochs or ablation.epochs or whole
+            evaluated.append((variant.says, epochs, variant.without, read_json(path)))
     rows = [
         (
             says,
+            str(epochs),
             _figure(figures, "nets", "mae"),
             _figure(figures, "perturbed", "mae"),
             "" if without is None else f"{without}: {_figure(figures, 'mae_by_kind', without)}",
         )
-        for says, without, figures in evaluated
+        for says, epochs, without, figures in evaluated
     ]
     if len(evaluated) < 2:
         return [f"## Ablation: {structure.name}", "", "No variant was trained in this run of the study.", ""]
     goal = " (goal at most .06)" if study.data.of_the_paper else ""
-    head = ("trained", "MAE U-nets", "MAE perturbed", f"MAE on the kind never seen{goal}")
-    budget = "" if ablation.epochs is None else f", {ablation.epochs} epochs each"
-    return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}{budget}", "", *markdown_table(head, rows), ""]
+    head = ("trained", "epochs", "MAE U-nets", "MAE perturbed", f"MAE on the kind never seen{goal}")
+    return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}", "", *markdown_table(head, rows), ""]
 
 
 def _reconstruction_table(study: Study, runs: list[Run]) -> list[str]:
