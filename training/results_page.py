@@ -174,17 +174,18 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
     structure, seed, ablation = study.structures[0], study.seeds[0], study.ablation
     name = model_name(study, structure, ablation.kind, seed)
     whole = study.reg_net.epochs + sum(study.reg_net.further_epochs)
-    evaluated = [
-        ("as shipped", whole, None, run.figures)
-        for run in runs
-        if (run.structure, run.kind, run.seed, run.variant) == (structure, ablation.kind, seed, None)
-        and ablation.epochs is None
-    ]
+    evaluated = []
     for variant in study.variants:
         path = study.folder / "evaluation" / f"{name}-{variant.name}.json"
         if path.is_file():
             epochs = variant.epochs or ablation.epochs or whole
             evaluated.append((variant.says, epochs, variant.without, read_json(path)))
+    if not evaluated:
+        return [f"## Ablation: {structure.name}", "", "No variant was trained in this run of the study.", ""]
+    if ablation.epochs is None:
+        as_shipped = (structure, ablation.kind, seed, None)
+        shipped = [run.figures for run in runs if (run.structure, run.kind, run.seed, run.variant) == as_shipped]
+        evaluated = [*(("as shipped", whole, None, figures) for figures in shipped), *evaluated]
     rows = [
         (
             says,
@@ -195,8 +196,6 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
         )
         for says, epochs, without, figures in evaluated
     ]
-    if len(evaluated) < 2:
-        return [f"## Ablation: {structure.name}", "", "No variant was trained in this run of the study.", ""]
     goal = " (goal at most .06)" if study.data.of_the_paper else ""
     head = ("trained", "epochs", "MAE U-nets", "MAE perturbed", f"MAE on the kind never seen{goal}")
     return [f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}", "", *markdown_table(head, rows), ""]

@@ -49,6 +49,7 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert "## Goals: left ventricular myocardium" in page and "patient" in page
     assert re.search(r"; an epoch of training had \d+ and [1-9]\d* slices, the validation \d+ and [1-9]", page)
     assert re.search(r"\| REC-Net L1, test patients \| - \| - \| 0\.\d{4} \[", page)
+    assert re.search(r"\| the paper's fully connected layers \| 2 \| 0\.\d+", page)  # trained for two epochs
     study = read_study(repository / SMOKE, tmp_path)
     timed = {path.stem for path in (study.folder / "times").glob("*.tsv")}
     assert set(timed_stages(study, evaluated_runs(study))) == timed
