@@ -67,7 +67,7 @@ class Fit:
         learning_rate: At its peak.
         batch_size: Slices of a step.
         averaging: Decay of the exponential moving average of the weights; 0 keeps the last weights.
-        further_epochs: Of further cycles that REG-Net goes through, each from where it stood.
+        further_epochs: Of further cycles that a method's REG-Nets go through, each from where they stood, by method.
         warm_epochs: Epochs of a structure whose networks start from another one's, in one cycle.
     """
 
@@ -75,7 +75,7 @@ class Fit:
     learning_rate: float
     batch_size: int = 16
     averaging: float = 0.0
-    further_epochs: tuple[int, ...] = ()
+    further_epochs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     warm_epochs: int | None = None
 
 

@@ -206,7 +206,7 @@ def train_reg_net(
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
     folder = study.folder / run_name(kind, structure, seed, variant)
-    weights, cycles = None, (study.reg_net.epochs, *study.reg_net.further_epochs)
+    weights, cycles = None, (study.reg_net.epochs, *study.reg_net.further_epochs.get(kind, ()))
     if structure.warm_start is not None:
         weights = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / TRAINED
         cycles = (study.reg_net.warm_epochs or study.reg_net.epochs,)

@@ -173,7 +173,7 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
     """What each addition brings: the same net trained in other ways."""
     structure, seed, ablation = study.structures[0], study.seeds[0], study.ablation
     name = model_name(study, structure, ablation.kind, seed)
-    whole = study.reg_net.epochs + sum(study.reg_net.further_epochs)
+    whole = study.reg_net.epochs + sum(study.reg_net.further_epochs.get(ablation.kind, ()))
     evaluated = []
     for variant in study.variants:
         path = study.folder / "evaluation" / f"{name}-{variant.name}.json"

@@ -60,8 +60,7 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
         if key in content:
             content[key] = _build(kind, content[key], f"{path}: {key}")
     hardening = content.get("hardening", {})
-    if not isinstance(hardening, dict) or not set(hardening) <= set(KINDS):
-        raise InputError(f"{path}: hardening must hold settings for {' or '.join(KINDS)}, and nothing else.")
+    _check_methods(hardening, f"{path}: hardening")
     content["hardening"] = {
         kind: _build(Hardening, entry, f"{path}: hardening: {kind}") for kind, entry in hardening.items()
     }
@@ -70,9 +69,15 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
     )
     content["variants"] = tuple(_build(Variant, entry, f"{path}: variants") for entry in content.get("variants", ()))
     study = _build(Study, content, str(path))
+    _check_methods(study.reg_net.further_epochs, f"{path}: reg_net: further_epochs")
     _check_structures(study, path)
     _check_sizes(study, path)
     return study
+
+
+def _check_methods(settings: Any, where: str) -> None:
+    if not isinstance(settings, dict) or not set(settings) <= set(KINDS):
+        raise InputError(f"{where} must hold settings for {' or '.join(KINDS)}, and nothing else.")
 
 
 def _check_structures(study: Study, path: str | Path) -> None:
@@ -109,10 +114,7 @@ def _build(kind: type, content: Any, where: str) -> Any:
     if unknown:
         raise InputError(f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}.")
     hints = get_type_hints(kind)
-    values = {
-        key: _checked(tuple(value) if isinstance(value, list) else value, hints[key], f"{where}: {key}")
-        for key, value in content.items()
-    }
+    values = {key: _checked(value, hints[key], f"{where}: {key}") for key, value in content.items()}
     try:
         return kind(**values)
     except TypeError as error:
@@ -127,6 +129,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
     kind = next(kind for kind in kinds if kind is not NoneType)
     if get_origin(kind) is tuple:
         return _checked_list(value, get_args(kind), where)
+    if get_origin(kind) is dict:
+        return _checked_table(value, get_args(kind)[1], where)
     if kind is float and not isinstance(value, bool):
         with suppress(TypeError, ValueError):
             return float(value)
@@ -137,10 +141,16 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
 
 
 def _checked_list(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
-    if not isinstance(value, tuple):
+    if not isinstance(value, list | tuple):
         raise InputError(f"{where} must be a list, not {value!r}: write it in brackets.")
     if kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     if len(value) != len(kinds):
         raise InputError(f"{where} must be a list of {len(kinds)}, not of {len(value)}.")
     return tuple(_checked(entry, kind, where) for entry, kind in zip(value, kinds, strict=True))
+
+
+def _checked_table(value: Any, kind: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{where} must be a table of settings, not {value!r}.")
+    return {key: _checked(entry, kind, f"{where}: {key}") for key, entry in value.items()}

@@ -51,6 +51,8 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert re.search(r"\| REC-Net L1, test patients \| - \| - \| 0\.\d{4} \[", page)
     assert re.search(r"\| the paper's fully connected layers \| 2 \| 0\.\d+", page)  # trained for two epochs
     study = read_study(repository / SMOKE, tmp_path)
+    cycles = [path.name for path in study.folder.glob("*-lv-myocardium-seed0/cycle*")]
+    assert sorted(cycles) == ["cycle0", "cycle0", "cycle1"]  # only the network of the image is trained further
     timed = {path.stem for path in (study.folder / "times").glob("*.tsv")}
     assert set(timed_stages(study, evaluated_runs(study))) == timed
     attacks = (exported / "attacks.md").read_text(encoding="utf-8")
