@@ -31,7 +31,7 @@ def draw_all(
     study: Study, structure: Structure, figures: dict[str, dict[str, Any]], target: Path
 ) -> list[tuple[str, str]]:
     """Draw what there is something for; returns file names and what they show."""
-    first = model_name(study, structure, "rec-reg", study.seeds[0])
+    first = model_name(study, structure, "rec-reg", study.main_seed(structure, "rec-reg"))
     shown = first if first in figures else next(iter(figures))
     drawn = [("attacks-error.png", "error of each model by eps, worst direction")]
     _draw_errors(figures, target / "attacks-error.png")

@@ -90,22 +90,26 @@ def _smoothing(study: Study, structure: Structure) -> list[str]:
 
 def _missing(study: Study, structure: Structure, figures: Figures) -> list[str]:
     """Says which models the tables lack, and of which a part."""
-    lacking = [name for name in _first_seed(study, structure) if name not in figures]
+    lacking = [name for name in _main_models(study, structure) if name not in figures]
     partly = [name for name, measured in figures.items() if "pgd-averaged" not in measured]
     lines = [f"Not attacked yet: {', '.join(lacking)}."] if lacking else []
     return lines + ([f"Attacked in part: {', '.join(partly)}."] if partly else [])
 
 
-def _first_seed(study: Study, structure: Structure) -> list[str]:
-    """The names of the first seed's models, the hardened ones last."""
-    models = attacked_models(study, structure)
-    return [model_name(study, structure, *model) for model in models if model[1] == study.seeds[0]]
+def _main_models(study: Study, structure: Structure) -> list[str]:
+    """The names of one seed's models of each method, the hardened ones last."""
+    return [
+        model_name(study, structure, kind, seed, variant)
+        for kind, seed, variant in attacked_models(study, structure)
+        if seed == study.main_seed(structure, kind)
+    ]
 
 
 def _paper_section(study: Study, structure: Structure, figures: Figures) -> list[str]:
     """The paper's three attacks; beside the measured figures those of the paper, where the data are its own."""
     direct, rec_reg = (
-        figures.get(model_name(study, structure, kind, study.seeds[0]), {}) for kind in ("direct", "rec-reg")
+        figures.get(model_name(study, structure, kind, study.main_seed(structure, kind)), {})
+        for kind in ("direct", "rec-reg")
     )
     rows: list[tuple[str, ...]] = []
     for attack, measured in (
@@ -294,7 +298,7 @@ def _defence_section(study: Study, figures: Figures) -> list[str]:
 def _clean_section(study: Study, structure: Structure) -> list[str]:
     """What hardening costs on clean images, on the whole test sample."""
     rows = []
-    for name in _first_seed(study, structure):
+    for name in _main_models(study, structure):
         path = study.folder / "evaluation" / f"{name}.json"
         if path.is_file():
             measured = read_json(path)
@@ -338,7 +342,7 @@ def _corruption_section(study: Study, structure: Structure) -> list[str]:
 
 
 def _corruption_files(study: Study, structure: Structure) -> list[Path]:
-    paths = [study.folder / "corruptions" / f"{name}.json" for name in _first_seed(study, structure)]
+    paths = [study.folder / "corruptions" / f"{name}.json" for name in _main_models(study, structure)]
     return [path for path in paths if path.is_file()]
 
 

@@ -188,6 +188,7 @@ class Hardening:
             training and in the bundle.
         share: Of the hardened weights in the final ones; the rest is from before.
         bundled: Whether the hardened net of the first structure is the one that is exported.
+        seed: The one of the study's ``seeds`` whose net is hardened, shown and exported; ``None`` for the first.
     """
 
     epochs: int
@@ -199,6 +200,7 @@ class Hardening:
     smoothing: float = 0.0
     share: float = 1.0
     bundled: bool = False
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -258,8 +260,8 @@ class Study:
         rec_filters: REC-Net's filters, from its first level to its last.
         reg_network: REG-Net's sizes: arguments of :class:`SegQualityQCLib.networks.PixelRegNet` with
             ``head: pixels``, else of :class:`SegQualityQCLib.networks.RegNet`.
-        seeds: Seeds of the REG-Nets, each of which trains one more; the first one is exported. More of them show how
-            much of a figure is chance.
+        seeds: Seeds of the REG-Nets, each of which trains one more; the first one is exported, where the section
+            ``hardening`` names no other. More of them show how much of a figure is chance.
         variants: Other ways of training the first structure's REG-Net, for the ablation table.
         ablation: How the variants are trained.
         split_seed: Of the lot that patients are split by, and that slices of the samples are drawn by.
@@ -318,6 +320,11 @@ class Study:
                 return variant
         known = ", ".join(variant.name for variant in self.variants)
         raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
+
+    def main_seed(self, structure: Structure, kind: str) -> int:
+        """The seed of the model that is exported and shown, and the only one that is hardened."""
+        hardening = self.hardening.get(kind) if structure == self.structures[0] else None
+        return self.seeds[0] if hardening is None or hardening.seed is None else hardening.seed
 
     def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
         """The variant that is exported: the hardened one, where the study says so."""

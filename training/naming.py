@@ -36,6 +36,7 @@ def model_name(study: Study, structure: Structure, kind: str, seed: int, variant
 
 
 def attacked_models(study: Study, structure: Structure) -> list[tuple[str, int, Variant | None]]:
-    """Kind, seed and variant of what the attack study attacks: all kinds and seeds, then the first seed's hardened."""
+    """Kind, seed and variant of what the attack study attacks: all kinds and seeds, then the hardened ones."""
+    hardened = [kind for kind in structure.kinds if kind in study.hardening]
     plain = [(kind, seed, None) for kind, seed in product(structure.kinds, study.seeds)]
-    return plain + [(kind, study.seeds[0], HARDENED) for kind in structure.kinds if kind in study.hardening]
+    return plain + [(kind, study.main_seed(structure, kind), HARDENED) for kind in hardened]

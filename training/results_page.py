@@ -62,7 +62,9 @@ def write_results(study: Study, target: Path) -> None:
 
 
 def _demo_section(study: Study, first: Structure, target: Path) -> list[str]:
-    shown = model_name(study, first, "rec-reg", study.seeds[0], study.bundled_variant(first, "rec-reg"))
+    shown = model_name(
+        study, first, "rec-reg", study.main_seed(first, "rec-reg"), study.bundled_variant(first, "rec-reg")
+    )
     calibrated = study.folder / "evaluation" / shown
     if not calibrated.is_dir():
         return []
@@ -100,7 +102,7 @@ def _goal_table(study: Study, structure: Structure, runs: list[Run]) -> list[str
         run.kind: run
         for run in runs
         if run.structure == structure
-        and run.seed == study.seeds[0]
+        and run.seed == study.main_seed(structure, run.kind)
         and run.variant == study.bundled_variant(structure, run.kind)
     }
     methods = [kind for kind in structure.kinds if kind in mine]
@@ -256,7 +258,7 @@ def timed_stages(study: Study, runs: list[Run]) -> list[str]:
         name = run_name(run.kind, run.structure, run.seed, run.variant)
         stages += [name, f"calibrate-{name}", f"evaluate-{name}"]
         if run.structure == first and (run.kind, run.seed, run.variant) in attacked:
-            stages += [f"attack-{name}"] + ([f"corrupt-{name}"] if run.seed == seed else [])
+            stages += [f"attack-{name}"] + ([f"corrupt-{name}"] if run.seed == study.main_seed(first, run.kind) else [])
     for variant in study.variants:
         evaluated = f"{model_name(study, first, study.ablation.kind, seed, variant)}.json"
         if (study.folder / "evaluation" / evaluated).is_file():

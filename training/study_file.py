@@ -70,6 +70,7 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
     content["variants"] = tuple(_build(Variant, entry, f"{path}: variants") for entry in content.get("variants", ()))
     study = _build(Study, content, str(path))
     _check_methods(study.reg_net.further_epochs, f"{path}: reg_net: further_epochs")
+    _check_seeds(study, path)
     _check_structures(study, path)
     _check_sizes(study, path)
     return study
@@ -78,6 +79,12 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
 def _check_methods(settings: Any, where: str) -> None:
     if not isinstance(settings, dict) or not set(settings) <= set(KINDS):
         raise InputError(f"{where} must hold settings for {' or '.join(KINDS)}, and nothing else.")
+
+
+def _check_seeds(study: Study, path: str | Path) -> None:
+    for kind, settings in study.hardening.items():
+        if settings.seed not in (None, *study.seeds):
+            raise InputError(f"{path}: hardening: {kind}: seed must be one of seeds, not {settings.seed}.")
 
 
 def _check_structures(study: Study, path: str | Path) -> None:

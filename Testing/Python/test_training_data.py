@@ -166,6 +166,11 @@ def test_numbers_without_a_point_are_numbers(repository, tmp_path):
         ("epochs: 1,", "epochs: one,", "epochs must be a whole number, not 'one'"),
         ("learning_rate: 2.0e-3", "learning_rate: fast", "learning_rate must be a number, not 'fast'"),
         ("  rec-reg: {epochs: 1", "  rec_reg: {epochs: 1", "hardening must hold settings for rec-reg or direct"),
+        (
+            "  rec-reg: {epochs: 1",
+            "  rec-reg: {seed: 1, epochs: 1",
+            "hardening: rec-reg: seed must be one of seeds, not 1",
+        ),
         ("{direct: [1]}", "{directt: [1]}", "further_epochs must hold settings for rec-reg or direct"),
         ("{direct: [1]}", "{direct: 1}", "further_epochs: direct must be a list, not 1"),
         ("{direct: [1]}", "[1]", "further_epochs must be a table of settings, not"),

@@ -26,9 +26,9 @@ from training.study_file import read_study
 SMOKE = "training/configs/acdc-smoke.yaml"
 
 
-def snakemake(repository: Path, runs: Path, *more: str) -> subprocess.CompletedProcess:
+def snakemake(repository: Path, runs: Path, *more: str, study: str | Path = SMOKE) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "-c2", "-s", "training/Snakefile"]
-    command += ["--configfile", SMOKE, "--directory", str(repository), *more]
+    command += ["--configfile", str(study), "--directory", str(repository), *more]
     # As a shell would start it: other tests leave variables of Qt and VTK behind.
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR", "ACDC_ROOT") if key in os.environ}
     environment = {**kept, "SEGQUALITY_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
@@ -78,3 +78,19 @@ def a_bundles_network_can_take_the_place_of_a_trained_one(repository: Path, runs
         assert torch.allclose(values, restored[name], atol=1e-3)  # a bundle of two networks keeps half the digits
     with pytest.raises(InputError, match="is no direct"):
         restore(study, study.structures[0], "direct", 0, bundle)
+
+
+def test_the_seed_that_a_study_names_is_hardened_and_exported(repository, tmp_path):
+    text = (
+        (repository / SMOKE).read_text(encoding="utf-8").replace("  rec-reg: {", "  rec-reg: {bundled: true, seed: 1, ")
+    )
+    study = tmp_path / "study.yaml"
+    study.write_text(f"seeds: [0, 1]\n{text}", encoding="utf-8")
+    planned = snakemake(repository, tmp_path, "--dry-run", "--printshellcmds", study=study)
+    assert planned.returncode == 0, planned.stderr[-4000:]
+    stages = re.findall(r"-m (training\.\w+) .*--kind rec-reg --seed (\d)(.*)", planned.stdout)
+    assert sorted(seed for stage, seed, _ in stages if stage == "training.reg_net") == ["0", "1"]
+    assert [seed for stage, seed, _ in stages if stage == "training.harden"] == ["1"]
+    assert {seed for stage, seed, _ in stages if stage == "training.corruption_study"} == {"1"}
+    (exported,) = ((seed, rest) for stage, seed, rest in stages if stage == "training.export")
+    assert exported[0] == "1" and "--variant hardened" in exported[1]
