@@ -321,14 +321,17 @@ class Study:
         known = ", ".join(variant.name for variant in self.variants)
         raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
 
+    def _hardening_of(self, structure: Structure, kind: str) -> Hardening | None:
+        return self.hardening.get(kind) if structure == self.structures[0] else None
+
     def main_seed(self, structure: Structure, kind: str) -> int:
         """The seed of the model that is exported and shown, and the only one that is hardened."""
-        hardening = self.hardening.get(kind) if structure == self.structures[0] else None
+        hardening = self._hardening_of(structure, kind)
         return self.seeds[0] if hardening is None or hardening.seed is None else hardening.seed
 
     def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
         """The variant that is exported: the hardened one, where the study says so."""
-        hardening = self.hardening.get(kind) if structure == self.structures[0] else None
+        hardening = self._hardening_of(structure, kind)
         return HARDENED if hardening and hardening.bundled else None
 
     def image_smoothing(self, kind: str, variant: Variant | None) -> float:
