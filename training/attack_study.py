@@ -149,6 +149,9 @@ def attack_model(study: Study, structure: Structure, kind: str, seed: int, varia
         one_step = _fgsm(seen, regression, DIFFERENCE_LIMITS)
         sweep("fgsm-difference", seen, one_step, settings.eps, regression)
         rival = evaluated_model(study, model_name(study, structure, "direct", seed))
+        if record.figures.get("rival") != rival.bundle.quality["weights"]:  # it was trained anew since
+            record.figures.pop("surrogate", None)
+            record.keep(rival=rival.bundle.quality["weights"])
         models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
         sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), settings.eps, *models)
     bad = bad_slices(study, structure, settings)

@@ -130,7 +130,6 @@ class Variant:
         without: A kind of perturbed mask that the net never sees and is then measured on.
         network: REG-Net's sizes in place of the study's ``reg_network``.
         learning_rate: In place of that of the study's ``reg_net``.
-        epochs: In place of those of the study's ``ablation``.
     """
 
     name: str
@@ -140,7 +139,6 @@ class Variant:
     without: str | None = None
     network: dict[str, Any] | None = None
     learning_rate: float | None = None
-    epochs: int | None = None
 
     def of(self, study: Study) -> Study:
         """The study, changed as this variant wants."""
@@ -159,9 +157,9 @@ class Ablation:
 
     Attributes:
         kind: The method.
-        epochs: Of each that names none itself; ``None`` trains them as the bundled model, which is then the first row
-            of the table. With fewer epochs a variant that changes nothing has to be among them, to compare with;
-            weights are then not averaged.
+        epochs: Of each; ``None`` trains them as the bundled model, which is then the first row of the table. With
+            fewer epochs a variant that changes nothing has to be among them, to compare with; weights are then not
+            averaged.
     """
 
     kind: str = "rec-reg"

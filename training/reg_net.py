@@ -210,8 +210,8 @@ def train_reg_net(
     if structure.warm_start is not None:
         weights = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / TRAINED
         cycles = (study.reg_net.warm_epochs or study.reg_net.epochs,)
-    if variant is not None and (shortened := variant.epochs or study.ablation.epochs):
-        cycles = (shortened,)
+    if variant is not None and study.ablation.epochs:
+        cycles = (study.ablation.epochs,)
         study = replace(study, reg_net=replace(study.reg_net, averaging=0.0))  # it would remember the first weights
     module = RegTraining(study, windows, structure.label, pools, rec_net)
     for cycle, epochs in enumerate(cycles):

@@ -19,6 +19,9 @@ from SegQualityQCLib.estimator import load_estimator
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 
+from training.attack_study import attack_model
+from training.configuration import Study
+from training.files import read_json, write_json
 from training.restore import restore
 from training.results_page import evaluated_runs, timed_stages
 from training.study_file import read_study
@@ -49,7 +52,8 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert "## Goals: left ventricular myocardium" in page and "patient" in page
     assert re.search(r"; an epoch of training had \d+ and [1-9]\d* slices, the validation \d+ and [1-9]", page)
     assert re.search(r"\| REC-Net L1, test patients \| - \| - \| 0\.\d{4} \[", page)
-    assert re.search(r"\| the paper's fully connected layers \| 2 \| 0\.\d+", page)  # trained for two epochs
+    assert re.search(r"## Ablation: .*, epochs of each: 1\n", page)
+    assert re.search(r"\| the paper's fully connected layers \| 0\.\d+", page)
     study = read_study(repository / SMOKE, tmp_path)
     cycles = [path.name for path in study.folder.glob("*-lv-myocardium-seed0/cycle*")]
     assert sorted(cycles) == ["cycle0", "cycle0", "cycle1"]  # only the network of the image is trained further
@@ -63,7 +67,17 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert re.search(r"\| acdc-lv-myocardium-seed0 \| 0\.1 \| \d of [1-9]", attacks)  # bad slices made to look good
     again = snakemake(repository, tmp_path, "--dry-run")
     assert "Nothing to be done" in again.stdout + again.stderr
+    the_surrogate_attack_is_measured_again_where_robinsons_net_was_trained_anew(study)
     a_bundles_network_can_take_the_place_of_a_trained_one(repository, tmp_path, bundle.folder)
+
+
+def the_surrogate_attack_is_measured_again_where_robinsons_net_was_trained_anew(study: Study) -> None:
+    path = study.folder / "attacks" / "acdc-lv-myocardium-seed0.json"
+    measured = read_json(path)
+    rows = [{**row, "along": None} for row in measured["surrogate"]]
+    write_json(path, {**measured, "rival": {"models/reg_net.pt": "another"}, "surrogate": rows})
+    attack_model(study, study.structures[0], "rec-reg", 0)
+    assert read_json(path) == measured
 
 
 def a_bundles_network_can_take_the_place_of_a_trained_one(repository: Path, runs: Path, bundle: Path) -> None:
