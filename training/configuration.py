@@ -319,6 +319,22 @@ class Study:
         known = ", ".join(variant.name for variant in self.variants)
         raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
 
+    def reg_net_epochs(self, structure: Structure, kind: str, variant: Variant | None = None) -> tuple[int, ...]:
+        """Epochs of the cycles that a REG-Net is trained in, each from where the one before ended."""
+        if variant == HARDENED:
+            return (self.hardening[kind].epochs,)
+        if variant is not None and self.ablation.epochs:
+            return (self.ablation.epochs,)
+        if structure.warm_start is not None:
+            return (self.reg_net.warm_epochs or self.reg_net.epochs,)
+        return (self.reg_net.epochs, *self.reg_net.further_epochs.get(kind, ()))
+
+    def rec_net_epochs(self, structure: Structure) -> int:
+        """Epochs that a structure's REC-Net is trained for."""
+        if structure.warm_start is not None and self.rec_net.warm_epochs:
+            return self.rec_net.warm_epochs
+        return self.rec_net.epochs
+
     def _hardening_of(self, structure: Structure, kind: str) -> Hardening | None:
         return self.hardening.get(kind) if structure == self.structures[0] else None
 

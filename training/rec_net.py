@@ -77,12 +77,10 @@ def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> Non
         for rows in [windows.rows_of(split[part])]
     }
     module = RecTraining(study, windows, structure.label)
-    epochs = study.rec_net.epochs
     if structure.warm_start is not None:
         start = torch.load(study.folder / f"rec-{structure.warm_start}" / "rec_net.pt", weights_only=True)
         module.network.load_state_dict(start)
-        epochs = study.rec_net.warm_epochs or epochs
-    folder = study.folder / f"rec-{structure.key}"
+    folder, epochs = study.folder / f"rec-{structure.key}", study.rec_net_epochs(structure)
     trainer = fit(
         module,
         loaders["train"],

@@ -206,12 +206,10 @@ def train_reg_net(
     rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
     validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
     folder = study.folder / run_name(kind, structure, seed, variant)
-    weights, cycles = None, (study.reg_net.epochs, *study.reg_net.further_epochs.get(kind, ()))
+    weights, cycles = None, study.reg_net_epochs(structure, kind, variant)
     if structure.warm_start is not None:
         weights = study.folder / run_name(kind, study.structure(structure.warm_start), seed) / TRAINED
-        cycles = (study.reg_net.warm_epochs or study.reg_net.epochs,)
     if variant is not None and study.ablation.epochs:
-        cycles = (study.ablation.epochs,)
         study = replace(study, reg_net=replace(study.reg_net, averaging=0.0))  # it would remember the first weights
     module = RegTraining(study, windows, structure.label, pools, rec_net)
     for cycle, epochs in enumerate(cycles):

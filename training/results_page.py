@@ -21,6 +21,7 @@ from SegQualityQCLib.writing import write_text_atomically
 
 from .configuration import HARDENED, KINDS, Structure, Study, Variant
 from .demo_figures import figures_of
+from .epoch_times import minutes_an_epoch
 from .files import read_json
 from .naming import attacked_models, model_name, run_name
 from .scoring import NET, Scores, balanced
@@ -200,7 +201,7 @@ def _variant_table(study: Study, runs: list[Run]) -> list[str]:
     ]
     goal = " (goal at most .06)" if study.data.of_the_paper else ""
     head = ("trained", "MAE U-nets", "MAE perturbed", f"MAE on the kind never seen{goal}")
-    epochs = ablation.epochs or study.reg_net.epochs + sum(study.reg_net.further_epochs.get(ablation.kind, ()))
+    epochs = sum(study.reg_net_epochs(structure, ablation.kind, study.variants[0]))
     title = f"## Ablation: {structure.name}, {_METHOD[ablation.kind]}, epochs of each: {epochs}"
     return [title, "", *markdown_table(head, rows), ""]
 
@@ -247,24 +248,35 @@ def _sample_section(runs: list[Run]) -> list[str]:
     return [*lines, ""]
 
 
+def _epochs_of_trainings(study: Study, runs: list[Run]) -> dict[str, int]:
+    """The epochs of the trainings that the models on the page came from, by the names of their folders."""
+    epochs = {}
+    for run in runs:
+        if run.kind == "rec-reg":
+            epochs[f"rec-{run.structure.key}"] = study.rec_net_epochs(run.structure)
+    for run in runs:
+        name = run_name(run.kind, run.structure, run.seed, run.variant)
+        epochs[name] = sum(study.reg_net_epochs(run.structure, run.kind, run.variant))
+    first, seed, kind = study.structures[0], study.seeds[0], study.ablation.kind
+    for variant in study.variants:
+        if (study.folder / "evaluation" / f"{model_name(study, first, kind, seed, variant)}.json").is_file():
+            epochs[run_name(kind, first, seed, variant)] = sum(study.reg_net_epochs(first, kind, variant))
+    return epochs
+
+
 def timed_stages(study: Study, runs: list[Run]) -> list[str]:
     """The stages that the models on the page came from, by the names that the workflow gives to their times."""
-    first, seed, nets = study.structures[0], study.seeds[0], study.candidate_nets
+    first, nets = study.structures[0], study.candidate_nets
     stages = ["prepare", *(f"candidates-depth{d}-filters{f}" for d, f in product(nets.depths, nets.filters))]
     for structure in dict.fromkeys(run.structure for run in runs):
         stages += [f"perturbed-{structure.key}", f"familiarity-{structure.key}"]
-        if any(run.structure == structure and run.kind == "rec-reg" for run in runs):
-            stages.append(f"rec-{structure.key}")
+    stages += _epochs_of_trainings(study, runs)
     attacked = attacked_models(study, first) if study.attack_study else []
     for run in runs:
         name = run_name(run.kind, run.structure, run.seed, run.variant)
-        stages += [name, f"calibrate-{name}", f"evaluate-{name}"]
+        stages += [f"calibrate-{name}", f"evaluate-{name}"]
         if run.structure == first and (run.kind, run.seed, run.variant) in attacked:
             stages += [f"attack-{name}"] + ([f"corrupt-{name}"] if run.seed == study.main_seed(first, run.kind) else [])
-    for variant in study.variants:
-        evaluated = f"{model_name(study, first, study.ablation.kind, seed, variant)}.json"
-        if (study.folder / "evaluation" / evaluated).is_file():
-            stages.append(run_name(study.ablation.kind, first, seed, variant))
     return stages
 
 
@@ -275,13 +287,22 @@ def _time_section(study: Study, runs: list[Run]) -> list[str]:
             entry = next(csv.DictReader(file, delimiter="\t"), None)
         if entry is not None:  # a stage that still runs has an empty file
             rows.append((path.stem, entry["h:m:s"]))
+    logged = {
+        name: (epochs, minutes)
+        for name, epochs in _epochs_of_trainings(study, runs).items()
+        if (minutes := minutes_an_epoch(study.folder / name)) is not None
+    }
     machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}"
     machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    unknown = [stage for stage in timed_stages(study, runs) if stage not in dict(rows)]
+    unknown = [stage for stage in timed_stages(study, runs) if stage not in dict(rows) and stage not in logged]
     lines = ["## Hardware and time", "", machine, ""]
     if rows:
         lines += ["Of a stage that was stopped, the time from where it went on.", ""]
         lines += [*markdown_table(("stage", "time"), rows), ""]
+    if logged:
+        lines += ["Trainings by their logs, however often they were stopped: the median of the epochs logged.", ""]
+        cells = [(name, str(n), f"{minutes:.2f}", f"{n * minutes / 60:.1f}") for name, (n, minutes) in logged.items()]
+        lines += [*markdown_table(("training", "epochs", "minutes an epoch", "hours together"), cells), ""]
     if unknown:
         lines += [
             "The time of these is not known: they ran outside the workflow or not at all, as where networks were taken"

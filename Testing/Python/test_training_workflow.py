@@ -59,6 +59,8 @@ def test_the_workflow_trains_calibrates_evaluates_and_exports_a_usable_model(
     assert sorted(cycles) == ["cycle0", "cycle0", "cycle1"]  # only the network of the image is trained further
     timed = {path.stem for path in (study.folder / "times").glob("*.tsv")}
     assert set(timed_stages(study, evaluated_runs(study))) == timed
+    logged = r"\| direct-lv-myocardium-seed0 \| 3 \| \d+\.\d\d \| \d+\.\d \|"  # the epochs of both its cycles
+    assert re.search(logged, page)
     attacks = (exported / "attacks.md").read_text(encoding="utf-8")
     assert "acdc-lv-myocardium-seed0-hardened" in attacks and "slice thickness" in attacks
     assert "acdc-lv-myocardium-seed0-hardened sees images blurred by a Gaussian of 1.5 pixels." in attacks

@@ -1,0 +1,25 @@
+"""How long the epochs of a training took, however often it was stopped: from its TensorBoard logs."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+
+def minutes_an_epoch(run: Path) -> float | None:
+    """Median over the epochs of a run's folder and its cycles; ``None`` where no log holds two epochs.
+
+    An epoch lasts from the end of the one before, so that the first one after each start does not count.
+    """
+    seconds = []
+    for log in run.rglob("events.out.tfevents.*"):
+        events = EventAccumulator(str(log))
+        events.Reload()
+        once_an_epoch = [tag for tag in events.Tags()["scalars"] if tag.startswith("train_")]
+        if once_an_epoch:
+            ends = [event.wall_time for event in events.Scalars(once_an_epoch[0])]
+            seconds += [end - before for before, end in pairwise(ends)]
+    return median(seconds) / 60 if seconds else None
