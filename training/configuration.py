@@ -67,7 +67,6 @@ class Fit:
         learning_rate: At its peak.
         batch_size: Slices of a step.
         averaging: Decay of the exponential moving average of the weights; 0 keeps the last weights.
-        further_epochs: Of further cycles that a method's REG-Nets go through, each from where they stood, by method.
         warm_epochs: Epochs of a structure whose networks start from another one's, in one cycle.
     """
 
@@ -75,8 +74,18 @@ class Fit:
     learning_rate: float
     batch_size: int = 16
     averaging: float = 0.0
-    further_epochs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     warm_epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class RegNetFit(Fit):
+    """How REG-Nets are trained.
+
+    Attributes:
+        further_epochs: Of further cycles that a method's networks go through, each from where they stood, by method.
+    """
+
+    further_epochs: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -283,7 +292,7 @@ class Study:
     structures: tuple[Structure, ...]
     candidate_nets: CandidateNets
     rec_net: Fit
-    reg_net: Fit
+    reg_net: RegNetFit
     sampling: Sampling = field(default_factory=Sampling)
     window_size: int = 144
     window_spacing_mm: float = 1.5
