@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from statistics import mean
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 
 def minutes_an_epoch(run: Path) -> float | None:
-    """Median over the epochs of a run's folder and its cycles; ``None`` where no log holds two epochs.
+    """Mean over the epochs of a run's folder and its cycles, validation included; ``None`` where no log holds two.
 
     An epoch lasts from the end of the one before, so that the first one after each start does not count.
     """
@@ -22,4 +22,4 @@ def minutes_an_epoch(run: Path) -> float | None:
         if once_an_epoch:
             ends = [event.wall_time for event in events.Scalars(once_an_epoch[0])]
             seconds += [end - before for before, end in pairwise(ends)]
-    return median(seconds) / 60 if seconds else None
+    return mean(seconds) / 60 if seconds else None

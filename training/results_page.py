@@ -92,6 +92,8 @@ def evaluated_runs(study: Study) -> list[Run]:
     """The evaluated models of a study, hardened ones behind the others; variants of the ablation are not among them."""
     runs = []
     for structure, kind, seed, variant in product(study.structures, KINDS, study.seeds, (None, HARDENED)):
+        if variant is not None and kind not in study.hardening:
+            continue  # of a run before the study was changed
         path = study.folder / "evaluation" / f"{model_name(study, structure, kind, seed, variant)}.json"
         if path.is_file():
             runs.append(Run(structure, kind, seed, variant, read_json(path)))
@@ -300,7 +302,7 @@ def _time_section(study: Study, runs: list[Run]) -> list[str]:
         lines += ["Of a stage that was stopped, the time from where it went on.", ""]
         lines += [*markdown_table(("stage", "time"), rows), ""]
     if logged:
-        lines += ["Trainings by their logs, however often they were stopped: the median of the epochs logged.", ""]
+        lines += ["Trainings by their logs, however often they were stopped: the mean of the epochs logged.", ""]
         cells = [(name, str(n), f"{minutes:.2f}", f"{n * minutes / 60:.1f}") for name, (n, minutes) in logged.items()]
         lines += [*markdown_table(("training", "epochs", "minutes an epoch", "hours together"), cells), ""]
     if unknown:

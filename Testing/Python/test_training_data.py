@@ -171,6 +171,7 @@ def test_numbers_without_a_point_are_numbers(repository, tmp_path):
             "  rec-reg: {seed: 1, epochs: 1",
             "hardening: rec-reg: seed must be one of seeds, not 1",
         ),
+        ("rec_net: {", "rec_net: {further_epochs: {direct: [1]}, ", "rec_net: unknown setting further_epochs"),
         ("{direct: [1]}", "{directt: [1]}", "further_epochs must hold settings for rec-reg or direct"),
         ("{direct: [1]}", "{direct: 1}", "further_epochs: direct must be a list, not 1"),
         ("{direct: [1]}", "[1]", "further_epochs must be a table of settings, not"),
@@ -524,6 +525,17 @@ def test_the_results_page_of_another_organ_has_no_goals_of_the_heart(repository,
     assert not any(word in page for word in ("Goals", "goal", "paper |", "demo heart", "no patient's image"))
     write_results(replace(study, data=replace(study.data, layout="acdc")), tmp_path / "export")
     assert "## Goals" in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_hardened_model_of_a_study_that_no_longer_hardens_it_is_not_on_the_results_page(repository, nnunet, tmp_path):
+    study = study_of(repository, tmp_path, nnunet)
+    evaluated(study)
+    folder = study.folder / "evaluation"
+    for file in list(folder.glob("*direct-seed0.*")):
+        shutil.copyfile(file, folder / f"{file.stem}-hardened{file.suffix}")
+    assert "direct" not in study.hardening
+    write_results(study, tmp_path / "export")
+    assert "hardened" not in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_results_page_names_the_stages_whose_time_is_not_known(repository, nnunet, tmp_path):
