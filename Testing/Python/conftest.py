@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cohort_cases import write_demo
 from hypothesis import settings
+from nnunet_study import write_nnunet
 
 # Shared machines are slow at times: a deadline would fail tests that are right.
 settings.register_profile("patient", deadline=None)
@@ -70,3 +71,9 @@ def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
     yield mount
     if folder.is_dir():
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def nnunet(tmp_path) -> Path:
+    """Four cases in nnU-Net's raw layout."""
+    return write_nnunet(tmp_path / "data")

@@ -1,4 +1,4 @@
-"""Patients, splits, perturbed masks and balanced samples."""
+"""Patients, splits, perturbed masks and samples; stages that are stopped, get bad data or find the disk full."""
 
 from __future__ import annotations
 
@@ -8,35 +8,30 @@ import resource
 import shutil
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from nnunet_study import study_of
 
-from SegQualityQCLib.demo import demo_images, demo_reference
+from SegQualityQCLib.demo import demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
 from SegQualityQCLib.networks import RecNet, reg_network
-from training.bootstrap import with_bootstrap
 from training.bundling import write_bundle
 from training.candidate_nets import train_candidate_net
 from training.candidates import Pool
 from training.configuration import DataSource, Variant
 from training.dice import dice_of, dice_of_arrays
-from training.evaluate import measure
-from training.export import model_card, summary
 from training.files import save_weights, write_arrays, write_json
-from training.naming import candidate_files, model_name
+from training.naming import candidate_files
 from training.patients import Volume, find_volumes
 from training.perturbations import KINDS, make_perturbed, perturb
 from training.prepare import prepare
-from training.provenance import provenance_of
 from training.reg_net import BalancedSample
 from training.restore import restore
-from training.results_page import write_results
-from training.scoring import Scores
 from training.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
 from training.study_file import read_study
 from training.windows import Windows
@@ -60,32 +55,10 @@ def test_every_acdc_patient_has_two_phases_and_a_group(acdc_root):
     assert {volume.group for volume in volumes} == {"DCM", "HCM", "MINF", "NOR", "RV"}
 
 
-@pytest.fixture
-def nnunet(tmp_path):
-    """Four cases in nnU-Net's raw layout."""
-    for part in ("imagesTr", "labelsTr"):
-        (tmp_path / "data" / part).mkdir(parents=True)
-    image, _ = demo_images()
-    for number in range(4):
-        sitk.WriteImage(image, str(tmp_path / "data" / "imagesTr" / f"heart_{number}_0000.nii.gz"))
-        sitk.WriteImage(demo_reference(), str(tmp_path / "data" / "labelsTr" / f"heart_{number}.nii.gz"))
-    dataset = {"channel_names": {"0": "MR"}, "labels": {"background": 0}, "numTraining": 4, "file_ending": ".nii.gz"}
-    (tmp_path / "data" / "dataset.json").write_text(json.dumps(dataset), encoding="utf-8")
-    return tmp_path / "data"
-
-
 def test_nnunets_raw_layout_is_read(nnunet):
     assert [volume.name for volume in find_volumes(DataSource("nnunet", str(nnunet)))] == [
         f"heart_{n}" for n in range(4)
     ]
-
-
-def study_of(repository, tmp_path, data):
-    text = (repository / "training" / "configs" / "acdc-smoke.yaml").read_text(encoding="utf-8")
-    text = text.replace("{layout: acdc, root: ACDC_ROOT, patients: 5}", f"{{layout: nnunet, root: {data}}}")
-    path = tmp_path / "study.yaml"
-    path.write_text(text, encoding="utf-8")
-    return read_study(path, tmp_path / "runs")
 
 
 def test_an_organ_of_ones_own_is_prepared_from_one_config_file(repository, nnunet, tmp_path):
@@ -134,71 +107,6 @@ def test_a_reference_in_which_nothing_is_drawn_is_named(repository, nnunet, tmp_
         prepare(study_of(repository, tmp_path, nnunet))
 
 
-def test_the_card_of_a_model_says_whose_data_it_was_trained_on(repository, nnunet, tmp_path):
-    study = study_of(repository, tmp_path, nnunet)
-    split = {"train": ["heart_0"], "validation": ["heart_1"], "test": ["heart_2"]}
-    figures = {"nets": {key: [0.1, 0.05, 0.2] for key in ("mae", "r", "coverage", "width")}}
-    card = model_card(study, study.structures[0], "rec-reg", figures, split)
-    assert not any(word in card for word in ("ACDC", "cine", "diagnosis", "CC-BY"))
-    assert "a data set without a name" in card and "not stated" in card
-    dataset = json.loads((nnunet / "dataset.json").read_text(encoding="utf-8"))
-    dataset |= {"name": "Hearts", "description": "of volunteers", "licence": "CC0-1.0"}
-    (nnunet / "dataset.json").write_text(json.dumps(dataset), encoding="utf-8")
-    card = model_card(study, study.structures[0], "rec-reg", figures, split)
-    assert all(words in card for words in ("Hearts", "of volunteers", "CC0-1.0"))
-
-
-def test_numbers_without_a_point_are_numbers(repository, tmp_path):
-    text = (repository / "training" / "configs" / "acdc-smoke.yaml").read_text(encoding="utf-8")
-    path = tmp_path / "study.yaml"
-    path.write_text(
-        text.replace("rec_net: {epochs: 1, learning_rate: 2.0e-3}", "rec_net: {epochs: 1, learning_rate: 2e-3}")
-    )
-    assert read_study(path).rec_net.learning_rate == 0.002
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        ("rec_net:", "reck_net:", "reck_net"),
-        ("epochs: 1,", "epochen: 1,", "epochen"),
-        ("name: acdc-smoke", "name: [", "cannot be read"),
-        ("epochs: 1,", "epochs: one,", "epochs must be a whole number, not 'one'"),
-        ("learning_rate: 2.0e-3", "learning_rate: fast", "learning_rate must be a number, not 'fast'"),
-        ("  rec-reg: {epochs: 1", "  rec_reg: {epochs: 1", "hardening must hold settings for rec-reg or direct"),
-        (
-            "  rec-reg: {epochs: 1",
-            "  rec-reg: {seed: 1, epochs: 1",
-            "hardening: rec-reg: seed must be one of seeds, not 1",
-        ),
-        ("rec_net: {", "rec_net: {further_epochs: {direct: [1]}, ", "rec_net: unknown setting further_epochs"),
-        ("{direct: [1]}", "{directt: [1]}", "further_epochs must hold settings for rec-reg or direct"),
-        ("{direct: [1]}", "{direct: 1}", "further_epochs: direct must be a list, not 1"),
-        ("{direct: [1]}", "[1]", "further_epochs must be a table of settings, not"),
-        ("aliases: [myocardium]", "aliases: myocardium", "aliases must be a list, not 'myocardium'"),
-        ('snomed: ["74281007", ', "snomed: [74281007, ", "snomed must be text: put it in quotes, not 74281007"),
-        ('snomed: ["74281007", Myocardium]', "snomed: [Myocardium]", "snomed must be a list of 2, not of 1"),
-        ("readouts: [5, 20]", "readouts: 20", "readouts must be a list, not 20"),
-        ("familiarity_margin: 1000", "split: 3", "split must be text"),
-        ("    aliases: [myocardium]", "    kinds: [directt]", "kinds of lv-myocardium must be rec-reg or direct"),
-        ("    aliases: [myocardium]", "    warm_start: lv", "warm_start of lv-myocardium must be .* not 'lv'"),
-        ("familiarity_margin: 1000", "window_size: 150", "window_size must be a multiple of 16, not 150"),
-        (
-            "candidate_nets: {depths: [2]",
-            "margin: 30\ncandidate_nets: {depths: [4]",
-            "multiples of 8: .* 144 and 204",
-        ),
-        ("depths: [2]", "depths: [6]", "depth 6 .* multiples of 32: they are 144 and 208"),
-    ],
-)
-def test_a_wrong_setting_is_named(repository, tmp_path, before, after, said):
-    text = (repository / "training" / "configs" / "acdc-smoke.yaml").read_text(encoding="utf-8")
-    path = tmp_path / "study.yaml"
-    path.write_text(text.replace(before, after), encoding="utf-8")
-    with pytest.raises(InputError, match=said):
-        read_study(path)
-
-
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_each_kind_of_perturbation_changes_the_mask_over_a_range_of_dice(kind):
     labels = sitk.GetArrayFromImage(demo_reference())[3]
@@ -231,11 +139,6 @@ def test_a_sample_holds_each_bin_of_dice_alike():
     counts = np.histogram(dice[drawn[:, 0], drawn[:, 1]], bins=np.linspace(0, 1, 11))[0]
     assert counts.tolist() == [10] * 10
     assert len({tuple(pair) for pair in drawn.tolist()}) == 100
-
-
-def test_the_papers_study_makes_the_papers_attacks_too(repository):
-    study = read_study(repository / "training" / "configs" / "acdc-paper.yaml")
-    assert study.attack_study.eps == (0.0, 0.05, 0.1, 0.2, 0.3)
 
 
 def test_each_epoch_has_a_sample_of_its_own_whenever_its_training_was_begun(repository):
@@ -454,96 +357,3 @@ def test_bad_input_of_a_stage_is_one_sentence_and_no_traceback(repository, nnune
     run = stage(repository, "training.calibrate", *chosen, *["--structure", "liver", "--kind", "direct", "--seed", "0"])
     assert run.returncode == 1
     assert run.stderr == "Error: The study acdc-smoke has no structure 'liver': it has lv-myocardium.\n"
-
-
-def test_the_card_explains_each_figure_and_keeps_the_poor_ones(repository, nnunet, tmp_path):
-    study = study_of(repository, tmp_path, nnunet)
-    part = {"mae": [0.04, 0.03, 0.05], "r": [0.98] * 3, "coverage": [0.95] * 3, "width": [0.2] * 3, "slices": 40}
-    figures = {
-        "nets": part,
-        "perturbed": part | {"mae": [0.1] * 3, "coverage": [0.8] * 3, "slices": 50},
-        "volume": {"mae": [0.02] * 3, "volumes": 6},
-        "volume_partly": {"mae": [0.09] * 3, "volumes": 7},
-    }
-    said = summary(figures)
-    assert said["mae"] == 0.07 and said["coverage_perturbed"] == 0.8 and said["volume_partly_mae"] == 0.09
-    card = model_card(
-        study, study.structures[0], "direct", figures, {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
-    )
-    for name in said:
-        assert re.search(rf"^\| {name} \| [\d.]+ \| \w.+ \|$", card, re.MULTILINE)
-    assert "4 patients, of them 2 train, 1 validation, 1 test" in card
-    assert "40 slices drawn by U-nets, 50 slices of reference masks made wrong, 6 volumes" in card
-
-
-def test_the_card_names_the_release_of_acdc_that_a_study_says(repository):
-    shipped = read_study(repository / "training" / "configs" / "acdc-cpu.yaml")
-    assert "90 of the 100 training patients" in provenance_of(shipped.data).data
-    assert "90 of" not in provenance_of(DataSource("acdc", "ACDC_ROOT")).data
-
-
-def test_a_figure_is_as_sure_as_its_patients_agree():
-    patient, places = np.repeat(["a", "b", "c"], 20), np.arange(60)
-    alike = np.tile([0.0, 0.1], 30)  # slices differ, patients do not
-    assert with_bootstrap(lambda p: float(alike[p].mean()), patient, places) == pytest.approx([0.05] * 3)
-    apart = np.repeat([0.0, 0.1, 0.2], 20)
-    value, low, high = with_bootstrap(lambda p: float(apart[p].mean()), patient, places)
-    assert (value, low, high) == pytest.approx((0.1, 0.0, 0.2))  # one of 27 draws has one patient three times
-    value, low, high = with_bootstrap(lambda p: float(apart[p].mean()), patient, places[:40])
-    assert (value, low, high) == pytest.approx((0.05, 0.0, 0.1))
-
-
-def test_figures_of_slices_that_are_all_alike_have_no_correlation(repository):
-    columns = {entry.name: np.full(20, 0.5) for entry in fields(Scores)}
-    columns |= {"kind": np.full(20, -1), "unfamiliar": np.zeros(20), "volume_kind": np.full(20, -1)}
-    figures = measure(Scores(**columns), 20, 0)
-    assert "r" not in figures["nets"] and "r_nets" not in summary(figures)
-
-
-def evaluated(study):
-    """What the results page is made from, of a study whose stages all but lack their times."""
-    rng = np.random.default_rng(0)
-    columns = {entry.name: rng.random(50) for entry in fields(Scores)}
-    columns |= {"patient": np.arange(50) % 3, "kind": np.where(np.arange(50) < 25, -1, 0), "unfamiliar": np.zeros(50)}
-    columns |= {"volume_share": np.ones(50), "volume_kind": np.full(50, -1)}
-    scores = Scores(**columns)
-    name = model_name(study, study.structures[0], "direct", 0)
-    (study.folder / "evaluation").mkdir(parents=True)
-    scores.write(study.folder / "evaluation" / f"{name}.npz")
-    write_json(study.folder / "evaluation" / f"{name}.json", measure(scores, 20, 0))
-    write_json(study.folder / "split.json", {part: [part] for part in PARTS})
-    (study.folder / "times").mkdir()
-    (study.folder / "times" / "prepare.tsv").write_text("s\th:m:s\n1.0\t0:00:01\n", encoding="utf-8")
-
-
-def test_the_results_page_of_another_organ_has_no_goals_of_the_heart(repository, nnunet, tmp_path):
-    study = study_of(repository, tmp_path, nnunet)
-    evaluated(study)
-    write_results(study, tmp_path / "export")
-    page = (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
-    assert "## All models, test patients" in page
-    assert not any(word in page for word in ("Goals", "goal", "paper |", "demo heart", "no patient's image"))
-    write_results(replace(study, data=replace(study.data, layout="acdc")), tmp_path / "export")
-    assert "## Goals" in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
-
-
-def test_a_hardened_model_of_a_study_that_no_longer_hardens_it_is_not_on_the_results_page(repository, nnunet, tmp_path):
-    study = study_of(repository, tmp_path, nnunet)
-    evaluated(study)
-    folder = study.folder / "evaluation"
-    for file in list(folder.glob("*direct-seed0.*")):
-        shutil.copyfile(file, folder / f"{file.stem}-hardened{file.suffix}")
-    assert "direct" not in study.hardening
-    write_results(study, tmp_path / "export")
-    assert "hardened" not in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_results_page_names_the_stages_whose_time_is_not_known(repository, nnunet, tmp_path):
-    study = study_of(repository, tmp_path, nnunet)
-    evaluated(study)
-    write_results(study, tmp_path / "export")
-    _, _, times = (tmp_path / "export" / "README.md").read_text(encoding="utf-8").partition("## Hardware and time")
-    assert "| prepare | 0:00:01 |" in times
-    unknown = times.partition("The time of these is not known")[2].partition("\n\n")[0]
-    assert "calibrate-direct-lv-myocardium-seed0, evaluate-direct" in unknown
-    assert "prepare" not in unknown and "rec-reg" not in unknown
