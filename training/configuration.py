@@ -82,6 +82,7 @@ class RegNetFit(Fit):
     """How REG-Nets are trained.
 
     Attributes:
+        epochs, learning_rate, batch_size, averaging, warm_epochs: As in :class:`Fit`.
         further_epochs: Of further cycles that a method's networks go through, each from where they stood, by method.
     """
 
