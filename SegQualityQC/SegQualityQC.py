@@ -264,7 +264,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The results go with their segmentation: some are hidden, so that nobody could remove them."""
         if caller.IsClosing() or not node.IsA("vtkMRMLSegmentationNode"):
             return
-        from SegQualityQCLib.scene.references import remove_from_scene, result_nodes
+        from SegQualityQCLib.scene.result_nodes import remove_from_scene, result_nodes
 
         left = result_nodes(node)
         if left:
@@ -300,7 +300,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         parameters.EndModify(wasModifying)
 
     def _resultsTable(self):
-        from SegQualityQCLib.scene.references import TABLE, existing_node
+        from SegQualityQCLib.scene.result_nodes import TABLE, existing_node
 
         segmentation = self.parameters.segmentation
         return existing_node(segmentation, TABLE) if segmentation is not None else None
@@ -509,7 +509,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
             options: model, axis, threshold, difference, as in SegQualityQCLib.scene.assessment.Request.
 
         Returns:
-            The reports (SegQualityQCLib.report.QualityReport) by segment identifier.
+            The reports (SegQualityQCLib.report.report.QualityReport) by segment identifier.
 
         Raises:
             SegQualityError: The input or the model cannot be used; the message says why.
@@ -552,20 +552,20 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         Raises:
             SegQualityError: The segment or the volume is gone, or another image is shown than was assessed.
         """
-        from SegQualityQCLib.scene.signing import sign_slice
+        from SegQualityQCLib.scene.sign_off import sign_slice
 
         sign_slice(segmentationNode, self._editedCases(), segmentId, index, review)
 
     def signCase(self, segmentationNode, review):
         """Keep a decision on the whole case as it is drawn now; see :meth:`signSlice`."""
-        from SegQualityQCLib.scene.signing import sign_case
+        from SegQualityQCLib.scene.sign_off import sign_case
 
         sign_case(segmentationNode, self._editedCases(), review)
 
     @staticmethod
     def _loaded():
         """The models that are loaded, for all instances."""
-        from SegQualityQCLib.estimator import EstimatorCache
+        from SegQualityQCLib.estimators.base import EstimatorCache
 
         if SegQualityQCLogic._estimators is None:
             SegQualityQCLogic._estimators = EstimatorCache()
@@ -587,7 +587,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def models(self):
         """The folders of all models."""
-        from SegQualityQCLib.bundle import available_bundles
+        from SegQualityQCLib.bundles.bundle import available_bundles
 
         return available_bundles(self.modelFolders())
 
@@ -597,12 +597,12 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         Raises:
             SegQualityError: The model is damaged or unsafe, or one of this name is there already.
         """
-        from SegQualityQCLib.bundle import add_bundle
+        from SegQualityQCLib.bundles.bundle import add_bundle
 
         return add_bundle(folder, self.modelFolders()[0])
 
     def segmentIds(self, segmentationNode):
-        from SegQualityQCLib.scene.cases import segment_ids
+        from SegQualityQCLib.scene.node_cases import segment_ids
 
         return segment_ids(segmentationNode)
 
@@ -622,14 +622,14 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def defaultSegmentation(self):
         """The first segmentation of the scene that is not a hidden copy."""
-        from SegQualityQCLib.scene.references import nodes_of_class
+        from SegQualityQCLib.scene.result_nodes import nodes_of_class
 
         nodes = nodes_of_class(slicer.mrmlScene, "vtkMRMLSegmentationNode")
         return next((node for node in nodes if not node.GetHideFromEditors()), None)
 
     def defaultVolume(self, segmentationNode):
         """The reference volume of a segmentation; without one, the only volume of the scene that is no result."""
-        from SegQualityQCLib.scene.references import nodes_of_class
+        from SegQualityQCLib.scene.result_nodes import nodes_of_class
 
         reference = self.referenceVolume(segmentationNode)
         if reference is not None:
@@ -647,7 +647,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     @staticmethod
     def _isImage(node):
-        from SegQualityQCLib.scene.references import is_result
+        from SegQualityQCLib.scene.result_nodes import is_result
 
         if node is None or not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
             return False
@@ -655,19 +655,19 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def checkAssessed(self, segmentationNode):
         """Raise a SegQualityError where volume or segmentation show another image than was assessed."""
-        from SegQualityQCLib.scene.tables import check_assessed
+        from SegQualityQCLib.scene.stored_results import check_assessed
 
         check_assessed(segmentationNode)
 
     def assessedVolume(self, segmentationNode):
         """The volume of a segmentation's results; None without results."""
-        from SegQualityQCLib.scene.tables import assessed_volume
+        from SegQualityQCLib.scene.stored_results import assessed_volume
 
         return assessed_volume(segmentationNode) if segmentationNode is not None else None
 
     def results(self, segmentationNode):
-        """The results that a segmentation keeps (SegQualityQCLib.scene.tables.Results)."""
-        from SegQualityQCLib.scene.tables import Results, read_results
+        """The results that a segmentation keeps (SegQualityQCLib.scene.stored_results.Results)."""
+        from SegQualityQCLib.scene.stored_results import Results, read_results
 
         return read_results(segmentationNode) if segmentationNode is not None else Results({})
 
@@ -700,7 +700,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def showResults(self, segmentationNode, overlay, surface):
         """Show or hide the coloured slices and the coloured surfaces."""
-        from SegQualityQCLib.scene.views import show_overlay, show_surfaces
+        from SegQualityQCLib.scene.visibility import show_overlay, show_surfaces
 
         show_overlay(segmentationNode, overlay)
         show_surfaces(segmentationNode, surface)
@@ -715,8 +715,8 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
     def goToSlice(self, segmentationNode, segmentId, index):
         """Take all slice views to a slice of a segment: the red one in its plane, the others across it."""
         from SegQualityQCLib.scene.navigation import go_to_segment
-        from SegQualityQCLib.scene.tables import assessed_volume
-        from SegQualityQCLib.scene.views import slice_nodes
+        from SegQualityQCLib.scene.stored_results import assessed_volume
+        from SegQualityQCLib.scene.visibility import slice_nodes
 
         volumeNode = assessed_volume(segmentationNode)
         if volumeNode is None or segmentId not in self.segmentIds(segmentationNode):

@@ -13,22 +13,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bundle import ModelBundle
-    from .case import Case
-    from .estimator import load_estimator
-    from .reading import read_cases
-    from .report import QualityReport
+    from .bundles.bundle import ModelBundle
+    from .case.case import Case
+    from .estimators.base import load_estimator
+    from .reading.cases import read_cases
+    from .report.report import QualityReport
 
 __version__ = "0.1.0"
 __all__ = ["Case", "ModelBundle", "QualityReport", "load_estimator", "read_cases"]
 
 # Loaded when they are asked for: importing the package must import neither SimpleITK nor a runtime for networks.
 _MODULES = {
-    "Case": "case",
-    "ModelBundle": "bundle",
-    "QualityReport": "report",
-    "load_estimator": "estimator",
-    "read_cases": "reading",
+    "Case": "case.case",
+    "ModelBundle": "bundles.bundle",
+    "QualityReport": "report.report",
+    "load_estimator": "estimators.base",
+    "read_cases": "reading.cases",
 }
 
 

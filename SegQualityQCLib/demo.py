@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from .case import Case
+from .case.case import Case
 
 RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = 1, 2, 3
 SEGMENT_NAME = "LV myocardium"

@@ -29,14 +29,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import SimpleITK as sitk
 
-from SegQualityQCLib.bundle import ModelBundle, find_bundle
-from SegQualityQCLib.calibration import interval
+from SegQualityQCLib.bundles.bundle import ModelBundle, find_bundle
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, case_row
 from SegQualityQCLib.errors import SegQualityError
-from SegQualityQCLib.reading import read_cases
-from SegQualityQCLib.report import (
+from SegQualityQCLib.reading.cases import read_cases
+from SegQualityQCLib.report.calibration import interval
+from SegQualityQCLib.report.report import (
     CaseDescription,
     ModelIdentity,
     Provenance,
@@ -47,7 +47,7 @@ from SegQualityQCLib.report import (
     csv_rows,
     reports_to_csv,
 )
-from SegQualityQCLib.worklist import Worklist
+from SegQualityQCLib.review.worklist import Worklist
 
 MODEL = "acdc-lv-myocardium"
 ODD_VALUES = (

@@ -23,12 +23,12 @@ from trame_slicer.core import SlicerApp
 from trame_slicer.views import DirectRendering, SliceView, ThreeDView
 
 from SegQualityQCLib.demo import SEGMENT_NAME, demo_case, demo_images
-from SegQualityQCLib.report import QualityReport
+from SegQualityQCLib.report.report import QualityReport
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import go_to_slice
 from SegQualityQCLib.scene.overlays import legend, write_overlay, write_surfaces
 from SegQualityQCLib.scene.slice_marks import SliceMark, colour_of_score, text_of
-from SegQualityQCLib.scene.views import show_overlay, show_surfaces
+from SegQualityQCLib.scene.visibility import show_overlay, show_surfaces
 
 THRESHOLD = 0.7  # the panel's at first
 SLICE_SIZE, SURFACE_SIZE, STRIP_SIZE = (600, 480), (440, 480), (180, 180)

@@ -10,12 +10,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from ..case import Case, is_name_of_label
+from ..case.case import Case, is_name_of_label
 from ..errors import InputError
-from ..estimator import DEVICES, EstimatorChoice
-from ..reading import read_cases
-from ..report import QualityReport, reports_to_csv
-from ..writing import check_writable, write_text_atomically
+from ..estimators.base import DEVICES, EstimatorChoice
+from ..reading.cases import read_cases
+from ..report.report import QualityReport, reports_to_csv
+from ..storage.atomic_files import check_writable, write_text_atomically
 from .failing import UNDERCUT, one_sentence_on_bad_input
 from .report_table import print_report
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..report import QualityReport, SliceScore, Status
+from ..report.report import QualityReport, SliceScore, Status
 
 _MEANING = {
     Status.GAP: "gap: nothing drawn between drawn slices",

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..review import ReviewStatistics, decisions_csv, review_statistics
-from ..worklist import DECISIONS, ReviewStatus, Worklist
-from ..writing import check_writable, write_text_atomically
+from ..review.statistics import ReviewStatistics, decisions_csv, review_statistics
+from ..review.worklist import DECISIONS, ReviewStatus, Worklist
+from ..storage.atomic_files import check_writable, write_text_atomically
 from .assess import Threshold
 from .failing import one_sentence_on_bad_input
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
-from ..versions import is_saved_version
+from ..storage.saved_versions import is_saved_version
 
 REQUIRED = ("case", "image", "segmentation")
 OPTIONAL = ("label", "segment", "model")

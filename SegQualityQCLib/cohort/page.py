@@ -8,9 +8,9 @@ from typing import Any
 
 import jinja2
 
-from ..colours import hex_colour_of
-from ..report import QualityReport, SliceScore, Status
-from ..writing import write_text_atomically
+from ..report.colours import hex_colour_of
+from ..report.report import QualityReport, SliceScore, Status
+from ..storage.atomic_files import write_text_atomically
 from .manifest import CohortCase
 from .pictures import LARGE, THUMBNAIL, UNITS
 from .results import CaseResult, CohortFolder, urgency

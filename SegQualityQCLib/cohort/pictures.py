@@ -16,9 +16,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..case import Case
-from ..report import QualityReport
-from ..window import Window, resample_slices, slice_extents
+from ..case.case import Case
+from ..case.field_of_view import Window, resample_slices, slice_extents
+from ..report.report import QualityReport
 
 THUMBNAIL = 80  # pixels a side
 LARGE = 192

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 
 from .. import __version__
 from ..errors import InputError, ReportError
-from ..portable_paths import absolute, portable
-from ..report import CSV_COLUMNS, QualityReport, csv_rows, four_digits, spreadsheet_safe
-from ..writing import write_text_atomically
+from ..report.report import CSV_COLUMNS, QualityReport, csv_rows, four_digits, spreadsheet_safe
+from ..storage.atomic_files import write_text_atomically
+from ..storage.portable_paths import absolute, portable
 from .manifest import CohortCase
 
 SCHEMA = 1

@@ -11,8 +11,8 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..errors import SegQualityError
-from ..estimator import EstimatorChoice
-from ..reading import read_cases
+from ..estimators.base import EstimatorChoice
+from ..reading.cases import read_cases
 from .manifest import CohortCase
 from .pictures import case_pictures
 from .results import CaseResult, request_of
@@ -28,7 +28,7 @@ class ScoringOptions:
 
     Attributes:
         model: Name or folder of the model; ``None`` takes for each segment the one that fits it.
-        device: See :func:`SegQualityQCLib.estimator.load_estimator`.
+        device: See :func:`SegQualityQCLib.estimators.base.load_estimator`.
     """
 
     model: str | None = None

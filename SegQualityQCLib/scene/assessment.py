@@ -8,19 +8,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..bundle import ModelBundle, available_bundles, bundle_for_segment, find_bundle
-from ..case import Case
+from ..bundles.bundle import ModelBundle, available_bundles, bundle_for_segment, find_bundle
+from ..case.case import Case
 from ..errors import EmptySegmentError, InputError, ReportError
-from ..estimator import EstimatorCache
-from ..report import QualityReport
-from .cases import case_of, segment_ids, slice_checksums, terminology_code
+from ..estimators.base import EstimatorCache
+from ..report.report import QualityReport
+from .assessed_content import check_shown, shown_by
+from .node_cases import case_of, segment_ids, slice_checksums, terminology_code
 from .originals import drop_original, keep_original
 from .overlays import write_difference, write_overlay, write_surfaces
 from .plots import write_chart
-from .references import DIFFERENCE, ROLES, TABLE, existing_node, remove_nodes
+from .result_nodes import DIFFERENCE, ROLES, TABLE, existing_node, remove_nodes
 from .reviews import Reviews
-from .shown import check_shown, shown_by
-from .tables import Results, read_results, write_results
+from .stored_results import Results, read_results, write_results
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..colours import colour_of
+from ..report.colours import colour_of
 
 NAME = "SegQualityQC predicted Dice"
 

@@ -11,7 +11,7 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from .cases import LPS_TO_RAS
+from .node_cases import LPS_TO_RAS
 
 
 def add_volume(scene: Any, image: sitk.Image, name: str, class_name: str = "vtkMRMLScalarVolumeNode") -> Any:

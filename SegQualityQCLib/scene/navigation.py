@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..case import Case
-from .cases import ijk_to_world
-from .tables import as_sliders_count, slice_positions
+from ..case.case import Case
+from .node_cases import ijk_to_world
+from .stored_results import as_sliders_count, slice_positions
 
 # Room around the segment in a view, so that its surroundings are seen too.
 _MARGIN = 1.8

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..report import urgency
-from ..suggesting import suggestion_key
+from ..report.correction_priority import suggestion_key
+from ..report.report import urgency
 from .reviews import low_slices
-from .tables import Results
+from .stored_results import Results
 
 
 def ordered_slices(results: Results, order: str, threshold: float) -> list[tuple[str, int]]:

@@ -10,8 +10,8 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..errors import InputError
-from .cases import ijk_to_world, image_to_world, labelmap_of
-from .references import ORIGINAL, existing_node, node_for, remove_nodes
+from .node_cases import ijk_to_world, image_to_world, labelmap_of
+from .result_nodes import ORIGINAL, existing_node, node_for, remove_nodes
 
 _OUTLINE_COLOUR = (1.0, 1.0, 1.0)
 

@@ -11,12 +11,12 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from ..case import Case
-from ..report import QualityReport, SliceScore
-from .cases import ijk_to_world
+from ..case.case import Case
+from ..report.report import QualityReport, SliceScore
 from .colours import colour_node
 from .images import ijk_to_ras, voxels
-from .references import DIFFERENCE, OVERLAY, SURFACE, existing_node, node_for, remove_nodes
+from .node_cases import ijk_to_world
+from .result_nodes import DIFFERENCE, OVERLAY, SURFACE, existing_node, node_for, remove_nodes
 
 _OUTSIDE = -1.0  # below every Dice, so that the display threshold hides it
 

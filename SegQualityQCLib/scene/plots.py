@@ -7,9 +7,9 @@ from typing import Any
 
 import vtk
 
-from ..report import QualityReport
+from ..report.report import QualityReport
 from .colours import colour_of
-from .references import CHART, KEY, SERIES, SERIES_TABLE, existing_node, node_for, remove_nodes
+from .result_nodes import CHART, KEY, SERIES, SERIES_TABLE, existing_node, node_for, remove_nodes
 
 _THRESHOLD = "threshold"
 _LOW = "low"

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..case import Case
+from ..case.case import Case
 from ..errors import InputError
-from ..estimator import EstimatorCache
+from ..estimators.base import EstimatorCache
+from .assessed_content import check_shown
 from .assessment import Progress
-from .cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
+from .node_cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
 from .overlays import update_overlay, write_overlay, write_surfaces
 from .plots import write_chart
-from .shown import check_shown
-from .tables import present_volume, read_results, write_results
+from .stored_results import present_volume, read_results, write_results
 
 
 @dataclass

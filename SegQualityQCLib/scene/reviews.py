@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import InputError, ReportError
-from ..report import QualityReport
+from ..report.report import QualityReport
 
 Checksums = Mapping[str, Sequence[int]]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import vtk
 
-from ..report import SliceScore, Status
+from ..report.report import SliceScore, Status
 from .colours import colour_of
 
 _BAND_WIDTH = 0.02  # of the view's width

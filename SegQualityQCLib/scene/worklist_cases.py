@@ -8,17 +8,17 @@ from typing import Any
 
 import slicer
 
-from ..case import AXIS_NAMES, checked_geometry, name_of_label
+from ..case.case import AXIS_NAMES, checked_geometry, name_of_label
 from ..cohort.results import CaseResult
 from ..errors import InputError
-from ..nrrd_header import has_segments
-from ..reading import read_image
-from ..report import QualityReport
-from ..worklist import WorklistCase
+from ..reading.cases import read_image
+from ..reading.checks.nrrd_header import has_segments
+from ..report.report import QualityReport
+from ..review.worklist import WorklistCase
 from .assessment import remove_results, write_assessment
-from .cases import edited_case, segment_ids, unmarked_case
 from .images import add_volume
-from .references import remove_from_scene, with_parts
+from .node_cases import edited_case, segment_ids, unmarked_case
+from .result_nodes import remove_from_scene, with_parts
 
 
 def load_case(scene: Any, case: WorklistCase, threshold: float) -> tuple[Any, Any]:

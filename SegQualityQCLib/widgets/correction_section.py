@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 
 from ..scene.originals import restore_slice, show_original
-from ..scene.tables import assessed_volume
+from ..scene.stored_results import assessed_volume
 
 # What a slice repair needs; the other effects stay in the Segment Editor module.
 EFFECTS = ["Paint", "Draw", "Erase", "Smoothing", "Fill between slices"]

@@ -9,9 +9,9 @@ from slicer.i18n import tr as _
 
 from ..scene.ordering import low_unreviewed
 from ..scene.plots import slice_of_point
-from ..scene.references import CHART, existing_node
-from ..scene.tables import assessed_volume
-from ..scene.views import outlines_shown, show_outlines
+from ..scene.result_nodes import CHART, existing_node
+from ..scene.stored_results import assessed_volume
+from ..scene.visibility import outlines_shown, show_outlines
 from .slice_view_marks import SliceViewMarks
 
 _POINT_SELECTED = "dataSelected(vtkStringArray*,vtkCollection*)"

@@ -8,10 +8,10 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from ..report import SliceScore
+from ..report.report import SliceScore
 from ..scene.ordering import ordered_slices
 from ..scene.slice_marks import colour_of_score
-from ..scene.tables import Results
+from ..scene.stored_results import Results
 
 Row = tuple[str, int]
 

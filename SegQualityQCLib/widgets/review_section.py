@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from ..scene.originals import drop_original
 from ..scene.reviews import Review, low_slices
-from ..scene.tables import Results
+from ..scene.stored_results import Results
 
 _REVIEWER_SETTING = "SegQualityQC/Reviewer"
 

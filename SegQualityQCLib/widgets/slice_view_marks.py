@@ -8,7 +8,7 @@ import vtk
 
 from ..scene.navigation import shown_slice
 from ..scene.slice_marks import SliceMark, colour_of_score, text_of
-from ..scene.tables import Results
+from ..scene.stored_results import Results
 
 
 class SliceViewMarks:

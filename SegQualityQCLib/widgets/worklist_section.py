@@ -12,9 +12,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError, WorklistError
-from ..scene.cases import segment_ids
+from ..review.worklist import ReviewStatus, Worklist, WorklistCase
+from ..scene.node_cases import segment_ids
 from ..scene.worklist_cases import chosen_segments, close_case, drawing_times, load_case, save_segmentation
-from ..worklist import ReviewStatus, Worklist, WorklistCase
 
 _KEEP_ALIVE_MS = 60_000
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from SegQualityQCLib.case import Case
+from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.estimators.base import load_estimator
 
 _LARGE = (512, 512, 300)
 
@@ -95,8 +95,8 @@ def print_peak_memory(folder: Path) -> None:
     # Linux alone: a child's ru_maxrss would start from the size of this process.
     peak = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     assess = (
-        "from SegQualityQCLib.estimator import load_estimator\n"
-        "from SegQualityQCLib.reading import read_cases\n"
+        "from SegQualityQCLib.estimators.base import load_estimator\n"
+        "from SegQualityQCLib.reading.cases import read_cases\n"
         f"cases = read_cases({str(folder / 'image.mha')!r}, {str(folder / 'mask.mha')!r}, axis='k')\n"
         "load_estimator(None, 'cpu').assess(cases[0])\n"
     )

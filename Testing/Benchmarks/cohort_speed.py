@@ -22,8 +22,8 @@ from simulated_candidates import acdc_volumes, write_candidates
 
 from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.running import Progress, connected, run_cohort
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.reading import read_cases
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.reading.cases import read_cases
 
 GOAL = 0.6
 

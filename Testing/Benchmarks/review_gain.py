@@ -16,7 +16,7 @@ from simulated_candidates import Candidate, acdc_volumes, write_candidates
 
 from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.cohort.running import run_cohort
-from training.split import SHIPPED_SPLIT, kept_split
+from training.data.split import SHIPPED_SPLIT, kept_split
 
 POOR_BELOW = 0.7
 OPENED = (0.1, 0.2, 0.5)

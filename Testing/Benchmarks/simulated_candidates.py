@@ -12,9 +12,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from SegQualityQCLib.cohort.manifest import CohortCase
-from training.configuration import DataSource
-from training.patients import Volume, find_volumes
-from training.perturbations import KINDS, perturb
+from training.candidates.perturbations import KINDS, perturb
+from training.data.patients import Volume, find_volumes
+from training.study.configuration import DataSource
 
 MYOCARDIUM = 2
 

@@ -1,7 +1,8 @@
 """Prints how fast the true volume Dice rises when slices are corrected as suggested, lowest first, or at random.
 
-Held-out ACDC patients; each slice's reference is made wrong with a chance of one half, in a way drawn by lot (see
-training/perturbations.py); correcting a slice puts its reference back. Needs ACDC_ROOT and the training extra.
+Held-out ACDC patients; each slice's reference is made wrong with a chance of one half, in a random way (see
+training/candidates/perturbations.py); correcting a slice puts its reference back. Needs ACDC_ROOT and the training
+extra.
 
     python Testing/Benchmarks/suggested_order.py [MODEL]
 """
@@ -15,14 +16,14 @@ import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from SegQualityQCLib.case import Case
-from SegQualityQCLib.estimator import Estimator, load_estimator
-from SegQualityQCLib.reading import read_image
-from SegQualityQCLib.suggesting import suggestion_key
-from training.configuration import DataSource
-from training.patients import Volume, find_volumes
-from training.perturbations import KINDS, perturb
-from training.split import SHIPPED_SPLIT, kept_split
+from SegQualityQCLib.case.case import Case
+from SegQualityQCLib.estimators.base import Estimator, load_estimator
+from SegQualityQCLib.reading.cases import read_image
+from SegQualityQCLib.report.correction_priority import suggestion_key
+from training.candidates.perturbations import KINDS, perturb
+from training.data.patients import Volume, find_volumes
+from training.data.split import SHIPPED_SPLIT, kept_split
+from training.study.configuration import DataSource
 
 MYOCARDIUM, THRESHOLD, SEED, RANDOM_ORDERS = 2, 0.7, 0, 50
 STEPS = (0, 1, 2, 3, 4, 6, 8)

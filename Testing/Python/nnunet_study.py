@@ -8,8 +8,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from SegQualityQCLib.demo import demo_images, demo_reference
-from training.configuration import Study
-from training.study_file import read_study
+from training.study.configuration import Study
+from training.study.study_file import read_study
 
 
 def write_nnunet(folder: Path) -> Path:

@@ -15,8 +15,8 @@ import pytest
 
 from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import ReportError
-from SegQualityQCLib.report import CSV_COLUMNS, QualityReport
-from SegQualityQCLib.writing import write_text_atomically
+from SegQualityQCLib.report.report import CSV_COLUMNS, QualityReport
+from SegQualityQCLib.storage.atomic_files import write_text_atomically
 
 QUICK, MANY = 5, 50
 SLICES = 10
@@ -25,8 +25,8 @@ SLICES = 10
 WRITE_FOR_EVER = """
 import json, sys
 from pathlib import Path
-from SegQualityQCLib.report import QualityReport, reports_to_csv
-from SegQualityQCLib.writing import write_text_atomically
+from SegQualityQCLib.report.report import QualityReport, reports_to_csv
+from SegQualityQCLib.storage.atomic_files import write_text_atomically
 report, out = QualityReport.read_json(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while True:

@@ -13,17 +13,15 @@ from torch import Generator
 
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.network_estimators import RecRegEstimator
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 pytest.importorskip("torchio", reason="the training extra is not installed")
 
-from training.attack_page import write_attack_page
-from training.attack_record import Record
-from training.attack_slices import Slices
-from training.attack_study import measure_outcome, run_attack
-from training.attacks import (
+from training.attacks.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from training.attacks.defences import averaged, smoothed
+from training.attacks.gradient_attacks import (
     DIFFERENCE_LIMITS,
     IMAGE_LIMITS,
     direction_of_error,
@@ -34,9 +32,11 @@ from training.attacks import (
     score_of_regression,
     smallest_eps,
 )
-from training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from training.defences import averaged, smoothed
-from training.study_file import read_study
+from training.pages.attack_page import write_attack_page
+from training.robustness.attack_record import Record
+from training.robustness.attack_slices import Slices
+from training.robustness.attack_study import measure_outcome, run_attack
+from training.study.study_file import read_study
 
 SLICES = [1, 2]  # of the demo heart: well drawn, shifted
 

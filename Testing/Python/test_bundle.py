@@ -11,7 +11,7 @@ import zipfile
 import pytest
 import torch
 
-from SegQualityQCLib.bundle import (
+from SegQualityQCLib.bundles.bundle import (
     ModelBundle,
     add_bundle,
     available_bundles,
@@ -20,7 +20,7 @@ from SegQualityQCLib.bundle import (
     find_bundle,
 )
 from SegQualityQCLib.errors import BundleError
-from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.estimators.base import load_estimator
 
 NAMES = [path.name for path in available_bundles()]
 

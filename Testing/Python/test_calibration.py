@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from SegQualityQCLib.calibration import check_table, fit_table, interval
+from SegQualityQCLib.report.calibration import check_table, fit_table, interval
 
 
 def simulated(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,8 +19,8 @@ from SegQualityQCLib.cohort.running import run_cohort
 from SegQualityQCLib.cohort.scoring import ScoringOptions, score_case
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.reading import read_cases
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.reading.cases import read_cases
 
 
 def test_the_tables_hold_what_assessing_each_case_says(files, cluster, tmp_path):

@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 from command_line import segquality
 
-from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.bundles.bundle import find_bundle
 from SegQualityQCLib.cli.cohort import pace
 from SegQualityQCLib.cohort.running import Progress
 from SegQualityQCLib.demo import demo_images
@@ -208,8 +208,9 @@ def test_the_public_names_are_there_when_they_are_asked_for():
 def test_the_core_can_be_imported_without_torch():
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "import SegQualityQCLib.case, SegQualityQCLib.window, SegQualityQCLib.report, SegQualityQCLib.bundle\n"
-        "import SegQualityQCLib.estimator, SegQualityQCLib.demo, SegQualityQCLib.reading, SegQualityQCLib.calibration"
+        "import SegQualityQCLib.case.case, SegQualityQCLib.case.field_of_view, SegQualityQCLib.report.report\n"
+        "import SegQualityQCLib.bundles.bundle, SegQualityQCLib.estimators.base, SegQualityQCLib.demo\n"
+        "import SegQualityQCLib.reading.cases, SegQualityQCLib.report.calibration"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from SegQualityQCLib.cli.main import app
-from training import configuration
-from training.naming import attacked_models
-from training.study_file import read_study
+from training.study import configuration
+from training.study.paths import attacked_models
+from training.study.study_file import read_study
 
 
 def test_the_documentation_builds_without_a_warning(repository, tmp_path):

@@ -12,14 +12,14 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SegQualityQCLib.bundle import find_bundle
-from SegQualityQCLib.case import Case
+from SegQualityQCLib.bundles.bundle import find_bundle
+from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import BundleError, InputError
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.networks import blurred
-from SegQualityQCLib.report import SliceScore, Status
-from SegQualityQCLib.volume_score import volume_score
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.networks.architectures import blurred
+from SegQualityQCLib.report.report import SliceScore, Status
+from SegQualityQCLib.report.volume_score import volume_score
 
 MYOCARDIUM = 2
 

@@ -68,7 +68,7 @@ FAULTS = {
     "a missing screenshot": lambda r: (r / "docs" / "images" / "panel.png").unlink(),
     "a README without pictures": lambda r: (r / "README.md").write_text("# SegQualityQC\n", encoding="utf-8"),
     "torch when the module opens": lambda r: add_line(r / "SegQualityQCLib" / "errors.py", "import torch"),
-    "a package that Slicer lacks": lambda r: add_line(r / "SegQualityQCLib" / "networks.py", "import monai"),
+    "a package that Slicer lacks": lambda r: add_line(r / "SegQualityQCLib" / "case" / "case.py", "import monai"),
     "work at import": lambda r: add_line(r / "SegQualityQC" / "SegQualityQC.py", "print()"),
     "an unlisted file": lambda r: (r / "SegQualityQCLib" / "forgotten.py").write_text("", encoding="utf-8"),
     "a listed file that is gone": lambda r: (r / "SegQualityQCLib" / "demo.py").unlink(),

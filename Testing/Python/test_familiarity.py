@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SegQualityQCLib.bundle import ModelBundle, available_bundles
-from SegQualityQCLib.case import Case
+from SegQualityQCLib.bundles.bundle import ModelBundle, available_bundles
+from SegQualityQCLib.case.case import Case
+from SegQualityQCLib.case.field_of_view import extract, slice_extents, window_around_mask
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.familiarity import DESCRIPTORS, describe, distance, fit_familiarity, is_familiar
-from SegQualityQCLib.report import Status
-from SegQualityQCLib.window import extract, slice_extents, window_around_mask
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.distribution_check import DESCRIPTORS, describe, distance, fit_familiarity, is_familiar
+from SegQualityQCLib.report.report import Status
 
 MYOCARDIUM = 2
 BUNDLES = [ModelBundle.load(path) for path in available_bundles()]

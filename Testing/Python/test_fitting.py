@@ -12,7 +12,7 @@ pytest.importorskip("lightning", reason="the training extra is not installed")
 
 import lightning.pytorch as lightning
 
-from training.fitting import fit
+from training.fitting.trainer import fit
 
 LOADER = DataLoader(TensorDataset(torch.arange(8.0)[:, None]), batch_size=4)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from SegQualityQCLib import network_estimators
 from SegQualityQCLib.cli.assess import print_reports
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.networks import network_estimator as network_estimators
 
 FULL = torch.cuda.OutOfMemoryError  # what PyTorch raises
 

@@ -10,12 +10,12 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from SegQualityQCLib.case import Case
+from SegQualityQCLib.case.case import Case
+from SegQualityQCLib.case.field_of_view import slice_extents, window_around_mask, window_grid
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.report import QualityReport, Status, reports_to_csv
-from SegQualityQCLib.window import slice_extents, window_around_mask, window_grid
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.report.report import QualityReport, Status, reports_to_csv
 
 FEW = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=2000, suppress_health_check=list(HealthCheck))

@@ -14,7 +14,7 @@ from slicer_harness.reviewing import assessed_demo, red, results, segmentation, 
 from slicer_harness.scenes import node_ids
 
 from SegQualityQCLib.scene.ordering import low_unreviewed
-from SegQualityQCLib.scene.references import CHART, ORIGINAL, OVERLAY, existing_node
+from SegQualityQCLib.scene.result_nodes import CHART, ORIGINAL, OVERLAY, existing_node
 
 
 @pytest.fixture

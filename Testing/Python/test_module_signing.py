@@ -8,7 +8,7 @@ from slicer_harness.editing import edit_slice, slice_pixels
 from slicer_harness.reviewing import assessed_demo, results, segmentation, select, wait
 from slicer_harness.sequences import move_image, sequence_of
 
-from SegQualityQCLib.scene.references import ORIGINAL, TABLE, existing_node
+from SegQualityQCLib.scene.result_nodes import ORIGINAL, TABLE, existing_node
 from SegQualityQCLib.scene.reviews import Review, Reviews
 
 

@@ -11,14 +11,14 @@ import slicer
 from slicer_harness.application import open_panel, process_events, start
 from slicer_harness.editing import edit_slice
 
-from SegQualityQCLib.case import Case
+from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.cohort.manifest import find_cases
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, request_of
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import shown_slice
-from SegQualityQCLib.worklist import ReviewStatus, Worklist
 
 
 @pytest.fixture(scope="module")

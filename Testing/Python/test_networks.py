@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from SegQualityQCLib.networks import PixelRegNet, blurred, reg_network
+from SegQualityQCLib.estimators.networks.architectures import PixelRegNet, blurred, reg_network
 
-training = pytest.importorskip("training.batch_norm", reason="needs the extra `training`")
+training = pytest.importorskip("training.fitting.batch_norm", reason="needs the extra `training`")
 
 SIZES = {"filters": (8, 8, 16), "hidden": (8,)}
 

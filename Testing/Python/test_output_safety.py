@@ -21,9 +21,9 @@ from SegQualityQCLib.cohort.pictures import case_pictures
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
 from SegQualityQCLib.demo import demo_case, demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.report import QualityReport, reports_to_csv, spreadsheet_safe
-from SegQualityQCLib.writing import check_writable, write_text_atomically
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.report.report import QualityReport, reports_to_csv, spreadsheet_safe
+from SegQualityQCLib.storage.atomic_files import check_writable, write_text_atomically
 
 IDENTIFIERS = {
     "0008|0012": "19620719",
@@ -325,11 +325,11 @@ def test_a_folder_that_may_not_be_entered_is_one_sentence(tmp_path, action):
     (forbidden / "inside").mkdir(parents=True)
     check = f"""
 import codecs, contextlib, os, typer
-from SegQualityQCLib.bundle import find_bundle
+from SegQualityQCLib.bundles.bundle import find_bundle
 from SegQualityQCLib.cli.failing import one_sentence_on_bad_input
 from SegQualityQCLib.cohort.manifest import find_cases
-from SegQualityQCLib.worklist import Worklist
-from SegQualityQCLib.writing import check_writable
+from SegQualityQCLib.review.worklist import Worklist
+from SegQualityQCLib.storage.atomic_files import check_writable
 codecs.lookup("utf-8-sig")  # before the rights go, with which it may be read
 path = {str(forbidden / "inside" / "name")!r}
 if os.getuid() == 0:

@@ -32,7 +32,7 @@ def test_the_wheel_holds_the_library_with_its_models_and_nothing_else(installed)
 
 def test_the_installed_library_finds_its_models_away_from_the_checkout(installed, tmp_path):
     code = (
-        "import SegQualityQCLib.bundle as b, SegQualityQCLib\n"
+        "import SegQualityQCLib.bundles.bundle as b, SegQualityQCLib\n"
         "print(SegQualityQCLib.__file__); print(*[b.ModelBundle.load(p).name for p in b.available_bundles()])"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}

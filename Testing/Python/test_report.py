@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SegQualityQCLib.errors import ReportError
-from SegQualityQCLib.report import (
+from SegQualityQCLib.report.report import (
     CaseDescription,
     ModelIdentity,
     Provenance,

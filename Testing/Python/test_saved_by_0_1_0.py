@@ -11,15 +11,15 @@ import SimpleITK as sitk
 from slicer_harness.editing import edit_slice
 from slicer_harness.scenes import new_scene
 
-from SegQualityQCLib.case import Case
+from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimator import EstimatorCache, EstimatorChoice, load_estimator
+from SegQualityQCLib.estimators.base import EstimatorCache, EstimatorChoice, load_estimator
+from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 from SegQualityQCLib.scene.originals import restore_slice
-from SegQualityQCLib.scene.references import TABLE, existing_node, nodes_of_class
 from SegQualityQCLib.scene.rescoring import EditedCases, iter_rescore
-from SegQualityQCLib.scene.tables import assessed_volume, read_results
-from SegQualityQCLib.worklist import ReviewStatus, Worklist
+from SegQualityQCLib.scene.result_nodes import TABLE, existing_node, nodes_of_class
+from SegQualityQCLib.scene.stored_results import assessed_volume, read_results
 
 SAVED = Path(__file__).parent / "saved_by_0_1_0"
 REPORTS = json.loads((SAVED / "reports.json").read_text(encoding="utf-8"))

@@ -8,8 +8,8 @@ from slicer_harness.scenes import new_scene, separate_layers
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.scene.cases import case_of, segment_ids
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
+from SegQualityQCLib.scene.node_cases import case_of, segment_ids
 
 OBLIQUE = sitk.Euler3DTransform((0, 0, 0), 0.4, -0.3, 0.7).GetMatrix()
 FLIPPED = (1, 0, 0, 0, -1, 0, 0, 0, -1)

@@ -11,14 +11,14 @@ from slicer_harness.scenes import new_scene
 from vtk.util.numpy_support import vtk_to_numpy
 
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.estimator import EstimatorCache
+from SegQualityQCLib.estimators.base import EstimatorCache
 from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.originals import restore_slice
-from SegQualityQCLib.scene.references import OVERLAY, ROLES, TABLE, existing_node
 from SegQualityQCLib.scene.rescoring import EditedCases, iter_rescore
+from SegQualityQCLib.scene.result_nodes import OVERLAY, ROLES, TABLE, existing_node
 from SegQualityQCLib.scene.reviews import Review
-from SegQualityQCLib.scene.tables import read_results, write_reviews
+from SegQualityQCLib.scene.stored_results import read_results, write_reviews
 
 ESTIMATORS = EstimatorCache()
 IMAGE, LABELS = demo_images()

@@ -13,14 +13,14 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimator import EstimatorCache
+from SegQualityQCLib.estimators.base import EstimatorCache
 from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
-from SegQualityQCLib.scene.cases import case_of, ijk_to_world, labelmap_of, segment_ids
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import go_to_segment, go_to_slice
+from SegQualityQCLib.scene.node_cases import case_of, ijk_to_world, labelmap_of, segment_ids
 from SegQualityQCLib.scene.originals import keep_original, restore_slice
-from SegQualityQCLib.scene.references import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
-from SegQualityQCLib.scene.tables import assessed_volume, position_along_normal, read_results, slice_positions
+from SegQualityQCLib.scene.result_nodes import CHART, DIFFERENCE, OVERLAY, SURFACE, TABLE, existing_node
+from SegQualityQCLib.scene.stored_results import assessed_volume, position_along_normal, read_results, slice_positions
 
 ESTIMATORS = EstimatorCache()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from SegQualityQCLib.errors import InputError
-from training.study_file import read_study
+from training.study.study_file import read_study
 
 
 def test_numbers_without_a_point_are_numbers(repository, tmp_path):

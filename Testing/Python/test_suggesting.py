@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from SegQualityQCLib.case import Case
+from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.report import SliceScore, Status
-from SegQualityQCLib.suggesting import chance_below, expected_gain, suggestion_key
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.report.correction_priority import chance_below, expected_gain, suggestion_key
+from SegQualityQCLib.report.report import SliceScore, Status
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 

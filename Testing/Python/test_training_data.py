@@ -19,22 +19,22 @@ from nnunet_study import study_of
 
 from SegQualityQCLib.demo import demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
-from SegQualityQCLib.networks import RecNet, reg_network
-from training.bundling import write_bundle
-from training.candidate_nets import train_candidate_net
-from training.candidates import Pool
-from training.configuration import DataSource, Variant
-from training.dice import dice_of, dice_of_arrays
-from training.files import save_weights, write_arrays, write_json
-from training.naming import candidate_files
-from training.patients import Volume, find_volumes
-from training.perturbations import KINDS, make_perturbed, perturb
-from training.prepare import prepare
-from training.reg_net import BalancedSample
-from training.restore import restore
-from training.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
-from training.study_file import read_study
-from training.windows import Windows
+from SegQualityQCLib.estimators.networks.architectures import RecNet, reg_network
+from training.candidates.perturbations import KINDS, make_perturbed, perturb
+from training.candidates.pool import Pool
+from training.data.patients import Volume, find_volumes
+from training.data.prepare import prepare
+from training.data.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
+from training.data.windows import Windows
+from training.export.bundling import write_bundle
+from training.fitting.candidate_nets import train_candidate_net
+from training.fitting.reg_net import BalancedSample
+from training.fitting.restore import restore
+from training.metrics.dice import dice_of, dice_of_arrays
+from training.study.artifacts import save_weights, write_arrays, write_json
+from training.study.configuration import DataSource, Variant
+from training.study.paths import candidate_files
+from training.study.study_file import read_study
 
 
 def test_the_split_keeps_patients_whole_and_groups_in_like_numbers(acdc_root):
@@ -216,7 +216,9 @@ def test_a_full_disk_leaves_the_old_file_and_says_so_in_one_sentence(tmp_path, n
 def test_a_checkpoint_that_does_not_fit_on_the_disk_is_one_sentence(repository, nnunet, tmp_path):
     study = study_of(repository, tmp_path, nnunet)
     prepare(study)
-    stage = f"{sys.executable} -m training.rec_net --config {tmp_path / 'study.yaml'} --runs {tmp_path / 'runs'}"
+    stage = (
+        f"{sys.executable} -m training.fitting.rec_net --config {tmp_path / 'study.yaml'} --runs {tmp_path / 'runs'}"
+    )
     command = f"ulimit -f 40; {stage} --structure lv-myocardium"
     run = subprocess.run(["bash", "-c", command], cwd=repository, capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 1
@@ -351,9 +353,14 @@ def test_bad_input_of_a_stage_is_one_sentence_and_no_traceback(repository, nnune
     study_of(repository, tmp_path, nnunet)
     (nnunet / "dataset.json").unlink()
     chosen = ("--config", str(tmp_path / "study.yaml"), "--runs", str(tmp_path / "runs"))
-    run = stage(repository, "training.prepare", *chosen)
+    run = stage(repository, "training.data.prepare", *chosen)
     assert run.returncode == 1 and run.stdout == ""
     assert re.fullmatch(r"Error: The data folder .* has no usable dataset\.json: .*\.\n", run.stderr)
-    run = stage(repository, "training.calibrate", *chosen, *["--structure", "liver", "--kind", "direct", "--seed", "0"])
+    run = stage(
+        repository,
+        "training.evaluation.calibrate",
+        *chosen,
+        *["--structure", "liver", "--kind", "direct", "--seed", "0"],
+    )
     assert run.returncode == 1
     assert run.stderr == "Error: The study acdc-smoke has no structure 'liver': it has lv-myocardium.\n"

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from nnunet_study import study_of
 
-from training.bootstrap import with_bootstrap
-from training.configuration import DataSource
-from training.evaluate import measure
-from training.export import model_card, summary
-from training.files import write_json
-from training.naming import model_name
-from training.provenance import provenance_of
-from training.results_page import write_results
-from training.scoring import Scores
-from training.split import PARTS
-from training.study_file import read_study
+from training.data.split import PARTS
+from training.evaluation.evaluate import measure
+from training.evaluation.scoring import Scores
+from training.export.export import model_card, summary
+from training.export.provenance import provenance_of
+from training.metrics.bootstrap import with_bootstrap
+from training.pages.results_page import write_results
+from training.study.artifacts import write_json
+from training.study.configuration import DataSource
+from training.study.paths import model_name
+from training.study.study_file import read_study
 
 
 def test_the_card_of_a_model_says_whose_data_it_was_trained_on(repository, nnunet, tmp_path):

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from SegQualityQCLib.bundle import ModelBundle
+from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimator import load_estimator
+from SegQualityQCLib.estimators.base import load_estimator
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 
-from training.attack_study import attack_model
-from training.configuration import Study
-from training.files import read_json, write_json
-from training.restore import restore
-from training.results_page import evaluated_runs, timed_stages
-from training.study_file import read_study
+from training.fitting.restore import restore
+from training.pages.results_page import evaluated_runs, timed_stages
+from training.robustness.attack_study import attack_model
+from training.study.artifacts import read_json, write_json
+from training.study.configuration import Study
+from training.study.study_file import read_study
 
 SMOKE = "training/configs/acdc-smoke.yaml"
 
@@ -105,8 +105,8 @@ def test_the_seed_that_a_study_names_is_hardened_and_exported(repository, tmp_pa
     planned = snakemake(repository, tmp_path, "--dry-run", "--printshellcmds", study=study)
     assert planned.returncode == 0, planned.stderr[-4000:]
     stages = re.findall(r"-m (training\.\w+) .*--kind rec-reg --seed (\d)(.*)", planned.stdout)
-    assert sorted(seed for stage, seed, _ in stages if stage == "training.reg_net") == ["0", "1"]
-    assert [seed for stage, seed, _ in stages if stage == "training.harden"] == ["1"]
-    assert {seed for stage, seed, _ in stages if stage == "training.corruption_study"} == {"1"}
-    (exported,) = ((seed, rest) for stage, seed, rest in stages if stage == "training.export")
+    assert sorted(seed for stage, seed, _ in stages if stage == "training.fitting.reg_net") == ["0", "1"]
+    assert [seed for stage, seed, _ in stages if stage == "training.fitting.harden"] == ["1"]
+    assert {seed for stage, seed, _ in stages if stage == "training.robustness.corruption_study"} == {"1"}
+    (exported,) = ((seed, rest) for stage, seed, rest in stages if stage == "training.export.export")
     assert exported[0] == "1" and "--variant hardened" in exported[1]

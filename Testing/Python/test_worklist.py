@@ -16,17 +16,17 @@ import pytest
 from cohort_cases import some_cases, write_demo
 from command_line import segquality
 
-from SegQualityQCLib import worklist_sessions
 from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError, WorklistError
-from SegQualityQCLib.estimator import load_estimator
-from SegQualityQCLib.report import QualityReport
-from SegQualityQCLib.review import decisions_csv, review_statistics
-from SegQualityQCLib.versions import publish_version
-from SegQualityQCLib.worklist import ReviewStatus, Worklist
-from SegQualityQCLib.worklist_storage import is_local
+from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.report.report import QualityReport
+from SegQualityQCLib.review import sessions as worklist_sessions
+from SegQualityQCLib.review.database import is_local
+from SegQualityQCLib.review.statistics import decisions_csv, review_statistics
+from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
+from SegQualityQCLib.storage.saved_versions import publish_version
 
 ACCEPTED, CORRECTED, FLAGGED = ReviewStatus.ACCEPTED, ReviewStatus.CORRECTED, ReviewStatus.FLAGGED
 
@@ -145,7 +145,7 @@ def test_a_case_open_elsewhere_is_refused_and_can_be_taken_over(tmp_path):
 
 OPEN_AND_DIE = """
 import os, sys, signal
-from SegQualityQCLib.worklist import Worklist
+from SegQualityQCLib.review.worklist import Worklist
 assert Worklist.open(sys.argv[1], "Ada").next().name == "case 0"
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -414,7 +414,8 @@ def test_the_write_ahead_log_is_used_on_a_local_disk_until_a_network_was_seen(tm
 
 def test_the_worklist_needs_nothing_but_the_standard_library():
     code = (
-        "import sys; before = set(sys.modules); import SegQualityQCLib.worklist, SegQualityQCLib.review\n"
+        "import sys; before = set(sys.modules)\n"
+        "import SegQualityQCLib.review.worklist, SegQualityQCLib.review.statistics\n"
         "tops = {name.split('.')[0] for name in set(sys.modules) - before}\n"
         "print(sorted(tops - set(sys.stdlib_module_names) - {'SegQualityQCLib'}))"
     )

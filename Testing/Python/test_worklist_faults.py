@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from SegQualityQCLib.worklist import ReviewStatus, Worklist
+from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 
 QUICK, MANY = 5, 50
 CASES = 5
 
 WORK_FOR_EVER = """
 import sys
-from SegQualityQCLib.worklist import ReviewStatus, Worklist
+from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 worklist = Worklist.open(sys.argv[1], "Ada")
 number = int(sys.argv[2])
 print("ready", flush=True)

@@ -5,7 +5,7 @@ import time
 import slicer
 
 from SegQualityQCLib.scene.navigation import shown_slice
-from SegQualityQCLib.scene.tables import read_results
+from SegQualityQCLib.scene.stored_results import read_results
 
 from .application import open_panel, process_events, start
 

@@ -1,0 +1,1 @@
+"""Model bundles: what is on disk, checked; knows no family of estimators."""

@@ -1,0 +1,1 @@
+"""The case: an image and a candidate segmentation on one grid, checked."""

@@ -1,0 +1,1 @@
+"""Estimators: one interface for every family of methods, and how a model is chosen and loaded."""

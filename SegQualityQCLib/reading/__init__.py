@@ -1,0 +1,1 @@
+"""From files to cases: one reader for each format."""

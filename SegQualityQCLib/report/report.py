@@ -1,0 +1,342 @@
+"""The report: one score a slice, the volume's score, the worst-first order and where the numbers come from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..errors import ReportError
+
+SCHEMA = 1
+
+
+class Status(str, Enum):
+    """What is known of a slice."""
+
+    SCORED = "scored"
+    EMPTY = "empty"
+    """Nothing is drawn here, nor on both sides of it."""
+    GAP = "gap"
+    """Nothing is drawn here, between drawn slices."""
+    OUT_OF_WINDOW = "out_of_window"
+    """The mask reaches outside the window that the networks see."""
+    UNFAMILIAR = "unfamiliar"
+    """The image is unlike the training data, or the mask too small to be seen at the model's resolution."""
+
+
+# Certain errors first, then what nobody vouches for, then the scored slices from the lowest Dice on.
+_URGENCY = {
+    Status.GAP: 0,
+    Status.OUT_OF_WINDOW: 1,
+    Status.UNFAMILIAR: 2,
+    Status.SCORED: 3,
+    Status.EMPTY: 4,
+}
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """The quality of one slice.
+
+    Attributes:
+        index: Index along the slice axis in the image's own grid.
+        status: What is known of the slice.
+        dice: Predicted Dice in [0, 1]; ``None`` unless scored.
+        low: Lower end of the 90 % interval; ``None`` unless scored.
+        high: Upper end of the interval; ``None`` unless scored.
+        area_mm2: Area of the mask in mm².
+        flags: Evidence in single words, for example ``check`` (docs/schemas.md lists them).
+    """
+
+    index: int
+    status: Status
+    dice: float | None
+    low: float | None
+    high: float | None
+    area_mm2: float
+    flags: tuple[str, ...] = ()
+
+    @property
+    def is_plainly_empty(self) -> bool:
+        """Whether nothing is drawn here and nothing says that something should be."""
+        return self.status is Status.EMPTY and not self.flags
+
+    def is_low(self, threshold: float) -> bool:
+        """Whether the slice is a gap, or its predicted Dice below the threshold."""
+        return self.status is Status.GAP or (self.dice is not None and self.dice < threshold)
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model made a report; ``sha256`` is that of the bundle's metadata, which holds those of the weights."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class CaseDescription:
+    """What was assessed: names as the user gave them, slice axis (i, j or k), spacing along i, j, k, slice count."""
+
+    image: str
+    segmentation: str
+    segment: str
+    axis: str
+    spacing_mm: tuple[float, float, float]
+    slices: int
+
+
+@dataclass(frozen=True)
+class VolumeScore:
+    """Predicted Dice of the whole volume with its 90 % interval; ``None`` where no slice could be scored."""
+
+    dice: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a report was made: version of the library, UTC time (ISO 8601) and the parameters that repeat it."""
+
+    library_version: str
+    created: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """The scores of one segment of one segmentation.
+
+    Attributes:
+        model: Which model made it.
+        case: What was assessed.
+        volume: The score of the whole volume.
+        slices: One score a slice, in ascending index.
+        provenance: How it was made.
+        flags: What the user should know of the whole case, for example ``gaps`` (docs/schemas.md lists them).
+    """
+
+    model: ModelIdentity
+    case: CaseDescription
+    volume: VolumeScore
+    slices: tuple[SliceScore, ...]
+    provenance: Provenance
+    flags: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """All slice indices, worst first: gaps, masks out of the window, unfamiliar images, scored ones, empty ones."""
+        return tuple(score.index for score in sorted(self.slices, key=urgency))
+
+    @property
+    def drawn(self) -> int:
+        """Number of slices on which something is drawn."""
+        return sum(score.area_mm2 > 0 for score in self.slices)
+
+    @property
+    def gaps(self) -> int:
+        """Number of slices on which nothing is drawn between drawn ones."""
+        return sum(score.status is Status.GAP for score in self.slices)
+
+    def slice(self, index: int) -> SliceScore:
+        """The score of the slice with this index."""
+        return next(score for score in self.slices if score.index == index)
+
+    def below(self, threshold: float) -> tuple[SliceScore, ...]:
+        """The scored slices whose predicted Dice is below the threshold, lowest first."""
+        low = [score for score in self.slices if score.dice is not None and score.dice < threshold]
+        return tuple(sorted(low, key=lambda score: (score.dice, score.index)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON types, after the schema in docs/schemas.md."""
+        return {
+            "schema": SCHEMA,
+            "model": asdict(self.model),
+            "case": asdict(self.case) | {"spacing_mm": list(self.case.spacing_mm)},
+            "volume": asdict(self.volume),
+            "slices": [
+                asdict(score) | {"status": score.status.value, "flags": list(score.flags)} for score in self.slices
+            ],
+            "order": list(self.order),
+            "flags": list(self.flags),
+            "provenance": asdict(self.provenance),
+        }
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, content: Any) -> QualityReport:
+        """Read a report from JSON types.
+
+        Raises:
+            ReportError: It does not follow the schema.
+        """
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            found = content.get("schema") if isinstance(content, dict) else type(content).__name__
+            raise ReportError(f"This is no quality report of schema {SCHEMA} (found {str(found)[:40]!r}).")
+        try:
+            report = cls(
+                model=ModelIdentity(**_strings(content["model"], "name", "version", "sha256")),
+                case=_case_description(content["case"]),
+                volume=VolumeScore(*_interval(content["volume"])),
+                slices=tuple(_slice_score(entry) for entry in content["slices"]),
+                provenance=_provenance(content["provenance"]),
+                flags=_flags(content["flags"]),
+            )
+            order = tuple(content["order"])
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ReportError(f"The quality report is damaged: {type(error).__name__}: {str(error)[:120]}.") from error
+        indices = [score.index for score in report.slices]
+        if indices != sorted(set(indices)) or order != report.order:
+            raise ReportError("The quality report is damaged: its slices or their order are inconsistent.")
+        return report
+
+    @classmethod
+    def from_json(cls, text: str) -> QualityReport:
+        """Read a report from JSON text.
+
+        Raises:
+            ReportError: It is no JSON, or does not follow the schema.
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ReportError(f"This is no JSON: {str(error)[:120]}.") from error
+        return cls.from_dict(content)
+
+    @classmethod
+    def read_json(cls, path: str | Path) -> QualityReport:
+        """Read a report from a JSON file.
+
+        Raises:
+            ReportError: The file is missing, unreadable or no report.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ReportError(f"The report {path} cannot be read: {error}.") from error
+        return cls.from_json(text)
+
+
+def urgency(score: SliceScore) -> tuple[int, float, int]:
+    """The place of a slice in the worst-first order: the smaller, the worse."""
+    within = score.dice if score.dice is not None else float("check" not in score.flags)
+    return (_URGENCY[score.status], within, score.index)
+
+
+CSV_COLUMNS = ("segment", "index", "status", "dice", "low", "high", "area_mm2", "flags")
+
+
+def reports_to_csv(reports: Iterable[QualityReport]) -> str:
+    """The slices of several reports as CSV text, one row a slice; cells are empty where nothing was scored."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for report in reports:
+        writer.writerows(csv_rows(report))
+    return text.getvalue()
+
+
+def csv_rows(report: QualityReport) -> list[list[str]]:
+    """The cells of :data:`CSV_COLUMNS` for each slice of a report."""
+    return [
+        [
+            *(spreadsheet_safe(report.case.segment), str(score.index), score.status.value),
+            *(four_digits(value) for value in (score.dice, score.low, score.high)),
+            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(score.flags))),
+        ]
+        for score in report.slices
+    ]
+
+
+def four_digits(value: float | None) -> str:
+    """A score in a cell of a table; empty where there is none."""
+    return "" if value is None else f"{value:.4f}"
+
+
+# A cell that starts so is a formula; so is what follows a semicolon, a tab or a line's end, where these part the cells.
+_FORMULA = re.compile(r"""(^|[;\t\r\n]["' ]*)(?=[=+\-@\t\r＝＋－＠])""")
+
+
+def spreadsheet_safe(cell: str) -> str:
+    """The text of a cell such that no spreadsheet takes it, or a part of it, for a formula (OWASP: CSV injection)."""
+    return _FORMULA.sub(r"\1'", cell)
+
+
+def printable(text: str) -> str:
+    """A name from a file on one line, without characters that steer a terminal or turn the reading direction."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _strings(entry: Any, *keys: str) -> dict[str, str]:
+    for key in keys:
+        if not isinstance(entry[key], str):
+            raise TypeError(f"{key} is no text")
+        entry[key].encode()  # half a character cannot be written again
+    return {key: entry[key] for key in keys}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise TypeError(f"{str(value)[:40]!r} is no number")
+    return float(value)
+
+
+def _flags(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(flag, str) for flag in value):
+        raise TypeError("flags are no list of texts")
+    "".join(value).encode()
+    return tuple(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{str(value)[:40]!r} is no index")
+    return value
+
+
+def _interval(entry: Any) -> tuple[float | None, float | None, float | None]:
+    values = tuple(entry[key] for key in ("dice", "low", "high"))
+    if all(value is None for value in values):
+        return (None, None, None)
+    dice, low, high = (_number(value) for value in values)
+    if not 0 <= low <= dice <= high <= 1:
+        raise ValueError(f"low {low}, dice {dice}, high {high} are not in order within 0 and 1")
+    return (dice, low, high)
+
+
+def _slice_score(entry: Any) -> SliceScore:
+    status = Status(entry["status"])
+    dice, low, high = _interval(entry)
+    if (status is Status.SCORED) != (dice is not None):
+        raise ValueError(f"slice {entry['index']} is {status.value} with Dice {dice}")
+    return SliceScore(
+        _whole(entry["index"]), status, dice, low, high, _number(entry["area_mm2"]), _flags(entry["flags"])
+    )
+
+
+def _case_description(entry: Any) -> CaseDescription:
+    x, y, z = (_number(value) for value in entry["spacing_mm"])
+    if entry["axis"] not in ("i", "j", "k"):
+        raise ValueError("the axis is not i, j or k")
+    texts = _strings(entry, "image", "segmentation", "segment", "axis")
+    return CaseDescription(**texts, spacing_mm=(x, y, z), slices=_whole(entry["slices"]))
+
+
+def _provenance(entry: Any) -> Provenance:
+    if not isinstance(entry["parameters"], dict):
+        raise TypeError("the parameters are no table")
+    json.dumps(entry["parameters"], allow_nan=False)
+    return Provenance(**_strings(entry, "library_version", "created"), parameters=entry["parameters"])

@@ -1,0 +1,1 @@
+"""Review: who reviews which case, what was decided, and how the scores did."""

@@ -1,0 +1,1 @@
+"""Attacks on images, defences against them, and a scanner's faults."""

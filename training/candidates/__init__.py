@@ -1,0 +1,1 @@
+"""Candidate masks: those of networks, and references made wrong."""

@@ -1,0 +1,1 @@
+"""Patients, their split, and the field of view cut from their slices."""

@@ -1,0 +1,135 @@
+"""Stage 7: export an evaluated model as a bundle, with its model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from SegQualityQCLib.bundles.bundle import ModelBundle
+
+from ..data.split import read_split
+from ..study.artifacts import read_json
+from ..study.configuration import Structure, Study, Variant
+from ..study.paths import bundle_name, model_name
+from ..study.stage_arguments import stage_arguments
+from .bundling import write_bundle
+from .provenance import provenance_of
+
+_MEANING = {
+    "mae": "mean of mae_nets and mae_perturbed; by it the default among models of a structure is chosen",
+    "mae_nets": "mean absolute error of the predicted Dice of slices, candidates drawn by U-nets",
+    "mae_perturbed": "the same, reference masks made wrong",
+    "r_nets": "Pearson correlation of predicted and true Dice of slices, candidates drawn by U-nets",
+    "coverage_nets": "share of these slices whose true Dice lies in the 90 % interval",
+    "coverage_perturbed": "the same, reference masks made wrong",
+    "width_nets": "mean width of that interval, candidates drawn by U-nets",
+    "volume_mae": "mean absolute error of the Dice of whole volumes drawn by U-nets, all drawn slices scored",
+    "volume_partly_mae": "the same, where some drawn slices could not be scored",
+}
+
+
+def export(
+    study: Study, structure: Structure, kind: str, seed: int, target: Path, variant: Variant | None = None
+) -> None:
+    """Write the bundle of an evaluated model into ``target``."""
+    name = bundle_name(study, structure, kind)
+    evaluated = model_name(study, structure, kind, seed, variant)
+    calibrated, figures = (
+        read_json(study.folder / stage / f"{evaluated}.json") for stage in ("calibration", "evaluation")
+    )
+    split = read_split(study)
+    target.mkdir(parents=True, exist_ok=True)
+    write_bundle(
+        target / name,
+        study,
+        structure,
+        kind,
+        seed,
+        version=study.version,
+        **calibrated,
+        evaluation=summary(figures),
+        card=model_card(study, structure, kind, figures, split, variant),
+        variant=variant,
+    )
+    bundle = ModelBundle.load(target / name)
+    print(f"{bundle.name} {bundle.version}: {bundle.sha256}")
+
+
+def summary(figures: dict[str, Any]) -> dict[str, float]:
+    """What the bundle says of its evaluation; ``mae`` is the mean over U-net candidates and perturbed masks."""
+    said = {f"mae_{part}": figures[part]["mae"][0] for part in ("nets", "perturbed") if part in figures}
+    said = {"mae": sum(said.values()) / len(said), **said}
+    if "nets" in figures:
+        said |= {f"{key}_nets": figures["nets"][key][0] for key in ("r", "coverage", "width") if key in figures["nets"]}
+    if "perturbed" in figures:
+        said["coverage_perturbed"] = figures["perturbed"]["coverage"][0]
+    said |= {f"{part}_mae": figures[part]["mae"][0] for part in ("volume", "volume_partly") if part in figures}
+    return {key: round(said[key], 4) for key in _MEANING if key in said}
+
+
+def _counts(figures: dict[str, Any]) -> str:
+    """On how much the figures stand."""
+    parts = (
+        ("nets", "slices", "slices drawn by U-nets"),
+        ("perturbed", "slices", "slices of reference masks made wrong"),
+        ("volume", "volumes", "volumes scored in all drawn slices"),
+        ("volume_partly", "volumes", "in a part of them"),
+    )
+    return ", ".join(f"{figures.get(part, {}).get(key, 0)} {says}" for part, key, says in parts)
+
+
+def model_card(
+    study: Study,
+    structure: Structure,
+    kind: str,
+    figures: dict[str, Any],
+    split: dict[str, list[str]],
+    variant: Variant | None = None,
+) -> str:
+    """The model card in Markdown."""
+    method = {
+        "rec-reg": "REC-Net reconstructs the slice from the slice without the mask; REG-Net predicts Dice from the "
+        "difference and the mask (Zhou, Deng, Wu, arXiv 1903.08773).",
+        "direct": "REG-Net predicts Dice from the slice and the mask (Robinson et al., MICCAI 2018).",
+    }[kind]
+    if study.reg_network.get("head") == "pixels":
+        method += " It judges each pixel, and computes the Dice from that."
+    if variant is not None:
+        method += f" The network was {variant.says}."
+        if smoothing := study.image_smoothing(kind, variant):
+            method += f" It sees images blurred by a Gaussian of {smoothing:g} pixels."
+    rows = "\n".join(f"| {name} | {value:.3f} | {_MEANING[name]} |" for name, value in summary(figures).items())
+    provenance = provenance_of(study.data)
+    patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
+    patients = f"{sum(map(len, split.values()))} patients, of them {patients}"
+    return f"""# {bundle_name(study, structure, kind)} {study.version}
+
+Predicts, slice by slice and without a reference, the Dice of a candidate segmentation of the {structure.name} in
+{provenance.images}. {method}
+
+## Data
+{provenance.data}; {patients}.
+Candidates: U-nets of several sizes and ages, and reference masks made wrong in eleven ways. Window of
+{study.window_size} x {study.window_size} pixels of {study.window_spacing_mm} mm, centred on the candidate.
+
+## Figures on the test patients
+Of the {len(split["test"])} test patients: {_counts(figures)}. Slices are sampled evenly
+over ten bins of true Dice, as far as the bins allow. Source: `training.evaluation.evaluate`, configuration
+`{study.name}`.
+
+| figure | value | what it is |
+|---|---|---|
+{rows}
+
+## Limits and intended use
+For research. Not a medical device. {provenance.limits}
+A predicted Dice is an estimate: read its interval.
+
+## Licence
+{provenance.licence}: see the file LICENSE.
+"""
+
+
+if __name__ == "__main__":
+    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int, target=Path)
+    export(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.target, arguments.variant)

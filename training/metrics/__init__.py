@@ -1,0 +1,1 @@
+"""Dice, and intervals by bootstrap over patients."""

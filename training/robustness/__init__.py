@@ -1,0 +1,1 @@
+"""The attack study and the study of a scanner's faults."""

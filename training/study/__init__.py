@@ -1,0 +1,1 @@
+"""A study: its configuration, its paths and its files."""

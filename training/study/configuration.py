@@ -1,0 +1,372 @@
+"""The settings of a study; :mod:`training.study.study_file` reads them from its YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from SegQualityQCLib.errors import InputError
+
+KINDS = ("rec-reg", "direct")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A structure that models are trained for.
+
+    Attributes:
+        key: Short name, used in file and bundle names.
+        label: Its value in the reference labelmaps.
+        name: Name in words.
+        snomed: SNOMED-CT code, meaning.
+        aliases: Names that segments of it go by.
+        warm_start: Key of the structure whose networks its own start from; ``None`` starts from random weights.
+        kinds: The methods that are trained.
+    """
+
+    key: str
+    label: int
+    name: str
+    snomed: tuple[str, str]
+    aliases: tuple[str, ...] = ()
+    warm_start: str | None = None
+    kinds: tuple[str, ...] = KINDS
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where the patients are.
+
+    Attributes:
+        layout: ``acdc``, the challenge's own, or ``nnunet``, nnU-Net's raw one.
+        root: A folder, or the environment variable that names it.
+        modality: Of the images, for the model's metadata and card.
+        patients: How many are taken, in turn from the groups of diagnosis; ``None`` takes all.
+        release: Which patients and files of ACDC these are, for the model's card.
+    """
+
+    layout: str
+    root: str
+    modality: str = "MR"
+    patients: int | None = None
+    release: str | None = None
+
+    @property
+    def of_the_paper(self) -> bool:
+        """Whether these are the paper's data: its figures, this project's goals and the demo heart fit no others."""
+        return self.layout == "acdc"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Of the one-cycle schedule.
+        learning_rate: At its peak.
+        batch_size: Slices of a step.
+        averaging: Decay of the exponential moving average of the weights; 0 keeps the last weights.
+        warm_epochs: Epochs of a structure whose networks start from another one's, in one cycle.
+    """
+
+    epochs: int
+    learning_rate: float
+    batch_size: int = 16
+    averaging: float = 0.0
+    warm_epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class RegNetFit(Fit):
+    """How REG-Nets are trained.
+
+    Attributes:
+        epochs, learning_rate, batch_size, averaging, warm_epochs: As in :class:`Fit`.
+        further_epochs: Of further cycles that a method's networks go through, each from where they stood, by method.
+    """
+
+    further_epochs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CandidateNets:
+    """The U-nets that draw candidates: one for each depth with each number of filters.
+
+    Attributes:
+        depths: Levels of the U-nets.
+        filters: Filters of their first level.
+        readouts: Epochs after which each draws its candidates, ascending; the last one ends the training.
+        learning_rate: At the peak of the one-cycle schedule.
+        batch_size: Slices of a step.
+    """
+
+    depths: tuple[int, ...]
+    filters: tuple[int, ...]
+    readouts: tuple[int, ...]
+    learning_rate: float = 2e-3
+    batch_size: int = 16
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How slices are drawn for REG-Net: ten equal bins of Dice.
+
+    Attributes:
+        train: Slices of an epoch.
+        validation: Validation slices, drawn once.
+        test: Test slices, drawn once.
+        fresh: Draw the training slices anew each epoch (else once, as in the paper).
+        perturbed: Share of perturbed reference masks among the training slices (0 in the paper).
+        variants: Perturbed masks made of each reference slice.
+    """
+
+    train: int = 3200
+    validation: int = 1000
+    test: int = 1000
+    fresh: bool = True
+    perturbed: float = 0.5
+    variants: int = 16
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A REG-Net trained in another way, for the ablation table; what is not given stays as in the study.
+
+    Attributes:
+        name: Of the variant.
+        says: What it shows, for the table.
+        fresh, perturbed: As in :class:`Sampling`.
+        without: A kind of perturbed mask that the net never sees and is then measured on.
+        network: REG-Net's sizes in place of the study's ``reg_network``.
+        learning_rate: In place of that of the study's ``reg_net``.
+    """
+
+    name: str
+    says: str
+    fresh: bool | None = None
+    perturbed: float | None = None
+    without: str | None = None
+    network: dict[str, Any] | None = None
+    learning_rate: float | None = None
+
+    def of(self, study: Study) -> Study:
+        """The study, changed as this variant wants."""
+        changes = {key: getattr(self, key) for key in ("fresh", "perturbed") if getattr(self, key) is not None}
+        return replace(
+            study,
+            sampling=replace(study.sampling, **changes),
+            reg_network=self.network or study.reg_network,
+            reg_net=replace(study.reg_net, learning_rate=self.learning_rate or study.reg_net.learning_rate),
+        )
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """How the variants are trained.
+
+    Attributes:
+        kind: The method.
+        epochs: Of each; ``None`` trains them as the bundled model, which is then the first row of the table. With
+            fewer epochs a variant that changes nothing has to be among them, to compare with; weights are then not
+            averaged.
+    """
+
+    kind: str = "rec-reg"
+    epochs: int | None = None
+
+
+HARDENED = Variant(
+    "hardened", "fine-tuned on images attacked through the whole pipeline and on those of a faulty scanner"
+)
+
+
+@dataclass(frozen=True)
+class Hardening:
+    """How a method's REG-Net is fine-tuned on attacked images and on those of a faulty scanner.
+
+    Attributes:
+        epochs: Of one cycle of the one-cycle schedule.
+        learning_rate: At its peak.
+        train: Slices of an epoch, half of them attacked.
+        eps: Largest change of a pixel in [-1, 1].
+        steps: Gradient steps of each attack.
+        faults: Share of the other half that gets faults of a scanner.
+        smoothing: Standard deviation in pixels of the Gaussian that blurs the image before any network sees it, in
+            training and in the bundle.
+        share: Of the hardened weights in the final ones; the rest is from before.
+        bundled: Whether the hardened net of the first structure is the one that is exported.
+        seed: The one of the study's ``seeds`` whose net is hardened, shown and exported; ``None`` for the first.
+    """
+
+    epochs: int
+    learning_rate: float
+    train: int = 3200
+    eps: float = 0.1
+    steps: int = 1
+    faults: float = 0.0
+    smoothing: float = 0.0
+    share: float = 1.0
+    bundled: bool = False
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class AttackStudy:
+    """What the attack study and the corruption study measure on the test patients; they bound what it costs.
+
+    Attributes:
+        slices: Candidates that are attacked, balanced over ten bins of Dice.
+        perturbed: Share of perturbed reference masks among them (0 in the paper).
+        eps: Of the one-step attacks; the paper's.
+        pgd_eps: Of PGD; the defences are tried at the first, the transfer to other models at the last.
+        pgd_steps: Steps of PGD.
+        long_slices: Slices that PGD also attacks with more steps, to show what these add.
+        long_steps: Steps of that longer run.
+        bad_slices: Bad candidates, drawn apart, that PGD with the first eps tries to make look good.
+        bisection_steps: Steps of each PGD in the search for the smallest eps.
+        bisection_rounds: Halvings of that search, which begins at the largest ``eps``.
+        smoothing: Standard deviation in pixels of the defence that blurs the image.
+        noise: Standard deviation of the defence that averages over copies with noise.
+        noise_copies: Its copies.
+        volumes: Test volumes that are corrupted as a scanner would.
+        candidates: Candidates of each volume, from the worst to the best.
+    """
+
+    slices: int = 100
+    perturbed: float = 0.0
+    eps: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3)
+    pgd_eps: tuple[float, ...] = (0.05, 0.1)
+    pgd_steps: int = 40
+    long_slices: int = 20
+    long_steps: int = 160
+    bad_slices: int = 150
+    bisection_steps: int = 20
+    bisection_rounds: int = 4
+    smoothing: float = 1.0
+    noise: float = 0.1
+    noise_copies: int = 4
+    volumes: int = 6
+    candidates: int = 4
+
+
+@dataclass(frozen=True)
+class Study:
+    """A whole study; see training/configs for examples.
+
+    Attributes:
+        name: Of the study: its folder below ``runs``; its first word begins the names of the bundles.
+        data: Where the patients are.
+        structures: What models are trained for; the first one is attacked, hardened and in the ablation table.
+        candidate_nets: The U-nets that draw candidates.
+        rec_net: How REC-Net is trained.
+        reg_net: How REG-Net is trained.
+        sampling: How slices are drawn for REG-Net.
+        window_size: Side in pixels of what the networks see, a multiple of 16.
+        window_spacing_mm: Of these pixels; the window must hold the structure with its surroundings.
+        margin: Pixels around the networks' window that the cache keeps for augmentation, a multiple of 8.
+        rec_filters: REC-Net's filters, from its first level to its last.
+        reg_network: REG-Net's sizes: arguments of :class:`PixelRegNet` with ``head: pixels``, else of :class:`RegNet`,
+            both of :mod:`SegQualityQCLib.estimators.networks.architectures`.
+        seeds: Seeds of the REG-Nets, each of which trains one more; the first one is exported, where the section
+            ``hardening`` names no other. More of them show how much of a figure is chance.
+        variants: Other ways of training the first structure's REG-Net, for the ablation table.
+        ablation: How the variants are trained.
+        split_seed: Of the lot that patients are split by, and that slices of the samples are drawn by.
+        split: File of the split, relative to where training runs. Its patients are used, where they are there, and no
+            others; ``None`` splits all patients by lot.
+        familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
+            of what is familiar.
+        hardening: How the first structure's REG-Nets are made to stand attacks, by method; a method that is left out
+            is not hardened.
+        attack_study: What the attack study measures on the first structure's models; ``None`` leaves it out.
+        precision: Of the trainings, as Lightning names it; bfloat16 becomes float32 on processors that are no faster
+            with it.
+        models: Folder that the bundles are exported to; by default inside the study's folder.
+        results: Folder of the results page; by default inside the study's folder.
+        version: Version of the exported bundles.
+        runs: Folder of all studies' runs.
+    """
+
+    name: str
+    data: DataSource
+    structures: tuple[Structure, ...]
+    candidate_nets: CandidateNets
+    rec_net: Fit
+    reg_net: RegNetFit
+    sampling: Sampling = field(default_factory=Sampling)
+    window_size: int = 144
+    window_spacing_mm: float = 1.5
+    margin: int = 32
+    rec_filters: tuple[int, ...] = (16, 32, 64, 128)
+    reg_network: dict[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    variants: tuple[Variant, ...] = ()
+    ablation: Ablation = field(default_factory=Ablation)
+    split_seed: int = 0
+    split: str | None = None
+    familiarity_margin: float = 1.0
+    hardening: dict[str, Hardening] = field(default_factory=dict)
+    attack_study: AttackStudy | None = None
+    models: str | None = None
+    results: str | None = None
+    version: str = "0.1.0"
+    precision: str = "bf16-mixed"
+    runs: Path = Path("runs")
+
+    @property
+    def folder(self) -> Path:
+        """Where the study keeps what it makes."""
+        return self.runs / self.name
+
+    def variant(self, name: str | None) -> Variant | None:
+        """The variant with this name; ``None`` for none."""
+        if name is None:
+            return None
+        for variant in (*self.variants, *((HARDENED,) if self.hardening else ())):
+            if variant.name == name:
+                return variant
+        known = ", ".join(variant.name for variant in self.variants)
+        raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
+
+    def reg_net_epochs(self, structure: Structure, kind: str, variant: Variant | None = None) -> tuple[int, ...]:
+        """Epochs of the cycles that a REG-Net is trained in, each from where the one before ended."""
+        if variant == HARDENED:
+            return (self.hardening[kind].epochs,)
+        if variant is not None and self.ablation.epochs:
+            return (self.ablation.epochs,)
+        if structure.warm_start is not None:
+            return (self.reg_net.warm_epochs or self.reg_net.epochs,)
+        return (self.reg_net.epochs, *self.reg_net.further_epochs.get(kind, ()))
+
+    def rec_net_epochs(self, structure: Structure) -> int:
+        """Epochs that a structure's REC-Net is trained for."""
+        if structure.warm_start is not None and self.rec_net.warm_epochs:
+            return self.rec_net.warm_epochs
+        return self.rec_net.epochs
+
+    def _hardening_of(self, structure: Structure, kind: str) -> Hardening | None:
+        return self.hardening.get(kind) if structure == self.structures[0] else None
+
+    def main_seed(self, structure: Structure, kind: str) -> int:
+        """The seed of the model that is exported and shown, and the only one that is hardened."""
+        hardening = self._hardening_of(structure, kind)
+        return self.seeds[0] if hardening is None or hardening.seed is None else hardening.seed
+
+    def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
+        """The variant that is exported: the hardened one, where the study says so."""
+        hardening = self._hardening_of(structure, kind)
+        return HARDENED if hardening and hardening.bundled else None
+
+    def image_smoothing(self, kind: str, variant: Variant | None) -> float:
+        """Standard deviation in pixels of the Gaussian that blurs the image before a model's networks see it."""
+        hardening = self.hardening.get(kind) if variant == HARDENED else None
+        return hardening.smoothing if hardening else 0.0
+
+    def structure(self, key: str) -> Structure:
+        """The structure with this key."""
+        for structure in self.structures:
+            if structure.key == key:
+                return structure
+        known = ", ".join(structure.key for structure in self.structures)
+        raise InputError(f"The study {self.name} has no structure {key!r}: it has {known}.")
