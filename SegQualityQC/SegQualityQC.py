@@ -565,7 +565,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
     @staticmethod
     def _loaded():
         """The models that are loaded, for all instances."""
-        from SegQualityQCLib.estimators.base import EstimatorCache
+        from SegQualityQCLib.estimators.selection import EstimatorCache
 
         if SegQualityQCLogic._estimators is None:
             SegQualityQCLogic._estimators = EstimatorCache()
@@ -587,7 +587,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def models(self):
         """The folders of all models."""
-        from SegQualityQCLib.bundles.bundle import available_bundles
+        from SegQualityQCLib.bundles.catalogue import available_bundles
 
         return available_bundles(self.modelFolders())
 
@@ -597,7 +597,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         Raises:
             SegQualityError: The model is damaged or unsafe, or one of this name is there already.
         """
-        from SegQualityQCLib.bundles.bundle import add_bundle
+        from SegQualityQCLib.estimators.installing import add_bundle
 
         return add_bundle(folder, self.modelFolders()[0])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .bundles.bundle import ModelBundle
     from .case.case import Case
-    from .estimators.base import load_estimator
+    from .estimators.loading import load_estimator
     from .reading.cases import read_cases
     from .report.report import QualityReport
 
@@ -27,7 +27,7 @@ _MODULES = {
     "Case": "case.case",
     "ModelBundle": "bundles.bundle",
     "QualityReport": "report.report",
-    "load_estimator": "estimators.base",
+    "load_estimator": "estimators.loading",
     "read_cases": "reading.cases",
 }
 

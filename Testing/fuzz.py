@@ -29,13 +29,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import SimpleITK as sitk
 
-from SegQualityQCLib.bundles.bundle import ModelBundle, find_bundle
+from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.bundles.catalogue import find_bundle
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, case_row
 from SegQualityQCLib.errors import SegQualityError
 from SegQualityQCLib.reading.cases import read_cases
 from SegQualityQCLib.report.calibration import interval
+from SegQualityQCLib.report.csv_table import csv_rows, reports_to_csv
 from SegQualityQCLib.report.report import (
     CaseDescription,
     ModelIdentity,
@@ -44,8 +46,6 @@ from SegQualityQCLib.report.report import (
     SliceScore,
     Status,
     VolumeScore,
-    csv_rows,
-    reports_to_csv,
 )
 from SegQualityQCLib.review.worklist import Worklist
 

@@ -30,9 +30,10 @@ from matplotlib.image import imread
 from PySide6 import QtGui, QtWidgets
 from slicer_harness.application import open_panel, process_events, start
 
-from SegQualityQCLib.bundles.bundle import ModelBundle, available_bundles, bundle_for_segment
+from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.bundles.catalogue import available_bundles, bundle_for_segment
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 from SegQualityQCLib.report.report import QualityReport, SliceScore
 from SegQualityQCLib.scene.colours import colour_of

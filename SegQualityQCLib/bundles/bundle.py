@@ -10,18 +10,15 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import zipfile
-from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..case.terminology import Target
 from ..errors import BundleError
 from ..estimators.distribution_check import DESCRIPTORS
 from ..report.calibration import check_table
-from ..resources import resources_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,47 +26,15 @@ if TYPE_CHECKING:
 SCHEMA = 1
 ESTIMATORS = {"rec-reg": ("models/rec_net.pt", "models/reg_net.pt"), "direct": ("models/reg_net.pt",)}
 
-_UNSPECIFIED_TISSUE = "85756007"  # Slicer gives it to every new segment
 
 # Nothing larger is read: the bundled models are a tenth of it, and a stranger's file must not fill the memory.
-_MAX_METADATA_BYTES = 4 * 2**20
+MAX_METADATA_BYTES = 4 * 2**20
 _MAX_WEIGHT_BYTES = 256 * 2**20
 _MAX_FILTERS = 1024
 _MAX_CONVOLUTIONS = 32
 _MAX_WINDOW = 1024
 _MAX_SMOOTHING = 16  # pixels
 _MAX_PIXELS = 2**26  # of one slice in a network's widest level: window² times filters
-
-
-def snomed_code(scheme: str, code: str) -> str | None:
-    """The SNOMED-CT code of a terminology entry; ``None`` where the entry is of another scheme.
-
-    SRT, which older files have, numbers the same structures in another way.
-    """
-    return code if scheme in ("SCT", "SNOMED-CT") else None
-
-
-@dataclass(frozen=True)
-class Target:
-    """The structure a model was trained on.
-
-    Attributes:
-        name: Name in words, for example ``left ventricular myocardium``.
-        snomed: SNOMED-CT code.
-        aliases: Other names that segments of this structure go by.
-    """
-
-    name: str
-    snomed: str
-    aliases: tuple[str, ...]
-
-    def matches(self, code: str | None, name: str | None) -> bool:
-        """Whether a segment with this SNOMED-CT code or, failing that, this name is the structure."""
-        if code and code != _UNSPECIFIED_TISSUE:
-            return code == self.snomed
-        if not name:
-            return False
-        return _folded(name) in {_folded(known) for known in (self.name, *self.aliases)}
 
 
 class ModelBundle:
@@ -89,7 +54,7 @@ class ModelBundle:
         """
         folder = Path(folder)
         path = folder / "configs" / "metadata.json"
-        content = _read_inside(folder, path, _MAX_METADATA_BYTES)
+        content = read_inside(folder, path, MAX_METADATA_BYTES)
         try:
             metadata = json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -161,7 +126,7 @@ class ModelBundle:
 
     def _check_weight_files(self) -> None:
         for file, expected in self.quality["weights"].items():
-            content = _read_inside(self.folder, self.folder / file, _MAX_WEIGHT_BYTES)
+            content = read_inside(self.folder, self.folder / file, _MAX_WEIGHT_BYTES)
             if hashlib.sha256(content).hexdigest() != expected:
                 raise BundleError(
                     f"The checksum of {file} in the model {self.name} is wrong: the file is damaged or was changed; "
@@ -185,128 +150,7 @@ class ModelBundle:
         return max((member.file_size for member in members), default=0)
 
 
-def models_folder() -> Path:
-    """The folder of the models that come with the library."""
-    return resources_folder() / "Models"
-
-
-def available_bundles(extra_folders: Iterable[str | Path] = ()) -> list[Path]:
-    """The bundle folders that come with the library and in the user's folders, sorted by name; none is checked."""
-    found = []
-    for folder in (models_folder(), *extra_folders):
-        if Path(folder).is_dir():
-            found += sorted(path.parent.parent for path in Path(folder).glob("*/configs/metadata.json"))
-    return found
-
-
-def add_bundle(folder: str | Path, models: str | Path) -> Path:
-    """Check a bundle with its weights, and copy it into a folder of models; the copy is whole or absent.
-
-    Args:
-        folder: The bundle.
-        models: Folder of the user's own models; made where it is missing.
-
-    Raises:
-        BundleError: The bundle is damaged or unsafe, one of its name is there already, or it cannot be copied.
-    """
-    from ..estimators.base import load_estimator  # it needs this module
-
-    bundle = ModelBundle.load(folder)
-    load_estimator(bundle, "cpu")
-    target = Path(models) / bundle.folder.resolve().name
-    if target.exists():
-        raise BundleError(f"There is a model {target.name} already: remove {target} first.")
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        for path in ("configs/metadata.json", *bundle.quality["weights"]):  # nothing but what was checked
-            (partial / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.folder / path, partial / path)
-        ModelBundle.load(partial)
-        partial.replace(target)
-    except OSError as error:
-        raise BundleError(f"The model {bundle.name} cannot be copied to {models}: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return target
-
-
-def find_bundle(name_or_folder: str | Path) -> Path:
-    """The folder of a model given by its name or as a folder.
-
-    Raises:
-        BundleError: There is none; the message lists the known names.
-    """
-    folder = Path(name_or_folder)
-    if (folder / "configs" / "metadata.json").is_file():
-        return folder
-    for known in available_bundles():
-        if known.name == str(name_or_folder):
-            return known
-    names = ", ".join(path.name for path in available_bundles()) or "none"
-    raise BundleError(f"There is no model {name_or_folder}: give the folder of a bundle, or one of: {names}.")
-
-
-def bundle_with_checksum(sha256: str, extra_folders: Iterable[str | Path] = ()) -> Path | None:
-    """The folder of the bundle whose metadata has this SHA-256, as reports give it; ``None`` if it is not here."""
-    for folder in available_bundles(extra_folders):
-        content = _read_inside(folder, folder / "configs" / "metadata.json", _MAX_METADATA_BYTES)
-        if hashlib.sha256(content).hexdigest() == sha256:
-            return folder
-    return None
-
-
-def default_bundle() -> ModelBundle:
-    """The bundled model with the lowest mean absolute error of the structure that most bundled models are for.
-
-    Errors of different structures do not compare: some are easier to judge than others.
-
-    Raises:
-        BundleError: No usable model comes with the library.
-    """
-    bundles = [ModelBundle.load(folder) for folder in available_bundles()]
-    if not bundles:
-        raise BundleError(f"There is no model in {models_folder()}: install the package again, or give --model FOLDER.")
-    codes = [bundle.quality["target"]["snomed"]["value"] for bundle in bundles]
-    most = max(codes, key=codes.count)
-    return min((bundle for bundle, code in zip(bundles, codes, strict=True) if code == most), key=_evaluated_error)
-
-
-def bundle_for_segment(
-    name: str | None, code: str | None = None, extra_folders: Iterable[str | Path] = ()
-) -> tuple[ModelBundle, bool]:
-    """The best model for a segment, and whether it was trained on that structure.
-
-    Args:
-        name: Name of the segment.
-        code: SNOMED-CT code of the segment, where it has one.
-        extra_folders: Further folders with bundles.
-
-    Returns:
-        The matching bundle of the lowest evaluated error and ``True``, or the default bundle and ``False``.
-    """
-    bundles = []
-    for folder in available_bundles(extra_folders):
-        try:
-            bundles.append(ModelBundle.load(folder))
-        except BundleError:
-            if folder.parent == models_folder():
-                raise  # a damaged installation; a damaged model of the user's own only leaves the choice
-    matching = [bundle for bundle in bundles if bundle.target.matches(code, name)]
-    if matching:
-        return min(matching, key=_evaluated_error), True
-    return default_bundle(), False
-
-
-def _evaluated_error(bundle: ModelBundle) -> float:
-    return bundle.quality.get("evaluation", {}).get("mae", math.inf)
-
-
-def _folded(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
-
-
-def _read_inside(folder: Path, path: Path, limit: int) -> bytes:
+def read_inside(folder: Path, path: Path, limit: int) -> bytes:
     """The content of a regular file inside a bundle, which no link and no '..' may lead out of."""
     if not os.path.lexists(path):
         raise BundleError(f"The model {folder.name} lacks {path.relative_to(folder)}: install it again.")

@@ -12,14 +12,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from ..errors import InputError
 from .case import Case
 
 # Weights of left, posterior and superior (ITK's LPS world) that put in-plane axes in one order whatever the storage.
 # Three unlike numbers: no two axes of a common orientation tie.
 _ANATOMICAL_PREFERENCE = np.array([1.0, 0.61, 0.37])
-
-INTENSITY_PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
@@ -50,23 +47,6 @@ class SliceExtents:
     counts: NDArray[np.int64]
     spans: NDArray[np.int64]
     centroid: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class WindowedCase:
-    """What the networks see of a case.
-
-    Attributes:
-        image: Shape (n, size, size), float32 in [-1, 1]; -1 outside the image.
-        mask: Shape (n, size, size), uint8 of 0 and 1.
-        indices: Slice indices in the image's own grid, shape (n,).
-        intensity_range: Image values that were mapped to -1 and 1.
-    """
-
-    image: NDArray[np.float32]
-    mask: NDArray[np.uint8]
-    indices: NDArray[np.int64]
-    intensity_range: tuple[float, float]
 
 
 def slice_extents(case: Case) -> SliceExtents:
@@ -124,63 +104,6 @@ def reaches_outside(case: Case, extents: SliceExtents, window: Window) -> NDArra
         first, last = extents.spans[:, position, 0], extents.spans[:, position, 1]
         outside |= (first >= 0) & ((first < centre[axis] - half) | (last > centre[axis] + half))
     return outside
-
-
-def extract(
-    case: Case,
-    window: Window,
-    *,
-    slices: NDArray[np.int64] | None = None,
-    intensity_range: tuple[float, float] | None = None,
-) -> WindowedCase:
-    """Resample image and mask to the window.
-
-    Args:
-        case: The case.
-        window: Where to look.
-        slices: Slice indices; ``None`` takes all. They must ascend.
-        intensity_range: Image values mapped to -1 and 1; ``None`` takes the 0.5 and 99.5 percentiles of what the
-            window holds of all slices, so that nothing outside the window matters.
-
-    Raises:
-        InputError: The image is constant inside the window.
-    """
-    indices = np.arange(case.n_slices) if slices is None else np.asarray(slices, np.int64)
-    if intensity_range is None:
-        image = resample_slices(case, case.image, window, np.arange(case.n_slices), sitk.sitkLinear)
-        intensity_range = percentile_range(image, case.image_name)
-        image = image[indices]
-    else:
-        image = resample_slices(case, case.image, window, indices, sitk.sitkLinear)
-    mask = resample_slices(case, case.mask, window, indices, sitk.sitkNearestNeighbor)
-    return WindowedCase(normalised(image, intensity_range), mask, indices, intensity_range)
-
-
-def percentile_range(image: NDArray[np.float32], name: str) -> tuple[float, float]:
-    """The 0.5 and 99.5 percentiles of the finite pixels; NaN marks pixels outside the image.
-
-    Raises:
-        InputError: They are equal, or there are no pixels.
-    """
-    inside = image[np.isfinite(image)]
-    if inside.size == 0:
-        raise InputError(f"The window around the mask holds no pixel of the image {name}.")
-    low, high = np.percentile(inside, INTENSITY_PERCENTILES, overwrite_input=True)
-    if not high > low:
-        raise InputError(f"The image {name} is constant around the segmentation: there is nothing to compare with.")
-    return float(low), float(high)
-
-
-def normalised(image: NDArray[np.float32], intensity_range: tuple[float, float]) -> NDArray[np.float32]:
-    """Map the intensity range to [-1, 1] and clip; NaN (outside the image) becomes -1. Changes ``image`` in place."""
-    low, high = intensity_range
-    # The offset goes first: large offsets would cost float32 digits after the scaling.
-    image -= np.float32(low)
-    image *= np.float32(2.0 / (high - low))
-    image -= np.float32(1.0)
-    np.clip(image, -1.0, 1.0, out=image)
-    image[np.isnan(image)] = -1.0
-    return image
 
 
 def window_grid(case: Case, window: Window, first_slice: int = 0, n_slices: int | None = None) -> sitk.Image:

@@ -10,11 +10,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from ..case.case import Case, is_name_of_label
+from ..case.case import Case
+from ..case.checks import is_name_of_label
 from ..errors import InputError
-from ..estimators.base import DEVICES, EstimatorChoice
+from ..estimators.loading import DEVICES
+from ..estimators.selection import EstimatorChoice
 from ..reading.cases import read_cases
-from ..report.report import QualityReport, reports_to_csv
+from ..report.csv_table import reports_to_csv
+from ..report.report import QualityReport
 from ..storage.atomic_files import check_writable, write_text_atomically
 from .failing import UNDERCUT, one_sentence_on_bad_input
 from .report_table import print_report

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from ..errors import SegQualityError
-from ..report.report import printable
+from ..storage.safe_text import printable
 
 BAD_INPUT = 2
 UNDERCUT = 3

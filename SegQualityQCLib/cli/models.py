@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from ..bundles.bundle import ModelBundle, available_bundles, default_bundle
+from ..bundles.bundle import ModelBundle
+from ..bundles.catalogue import available_bundles, default_bundle
 from ..errors import BundleError
-from ..report.report import printable
+from ..storage.safe_text import printable
 from .failing import BAD_INPUT, one_sentence_on_bad_input
 
 models_app = typer.Typer(help="List and verify the models.", invoke_without_command=True)
@@ -57,7 +58,7 @@ def verify_models(
     ] = None,
 ) -> None:
     """Check the metadata, the checksums and the weights of models."""
-    from ..estimators.base import load_estimator
+    from ..estimators.loading import load_estimator
 
     with one_sentence_on_bad_input():
         if folder is not None:

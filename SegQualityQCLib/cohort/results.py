@@ -21,9 +21,11 @@ from typing import Any, NamedTuple
 
 from .. import __version__
 from ..errors import InputError, ReportError
-from ..report.report import CSV_COLUMNS, QualityReport, csv_rows, four_digits, spreadsheet_safe
+from ..report.csv_table import CSV_COLUMNS, csv_rows, four_digits
+from ..report.report import QualityReport
 from ..storage.atomic_files import write_text_atomically
 from ..storage.portable_paths import absolute, portable
+from ..storage.safe_text import spreadsheet_safe
 from .manifest import CohortCase
 
 SCHEMA = 1

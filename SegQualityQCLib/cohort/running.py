@@ -17,9 +17,10 @@ from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.client import FutureCancelledError
 
-from ..bundles.bundle import ModelBundle, available_bundles, find_bundle
+from ..bundles.bundle import ModelBundle
+from ..bundles.catalogue import available_bundles, find_bundle
 from ..errors import BundleError, InputError, ReportError
-from ..estimators.base import check_device
+from ..estimators.loading import check_device
 from .manifest import CohortCase
 from .page import write_page
 from .results import CaseResult, CohortFolder, Judged, request_of

@@ -11,7 +11,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..errors import SegQualityError
-from ..estimators.base import EstimatorChoice
+from ..estimators.selection import EstimatorChoice
 from ..reading.cases import read_cases
 from .manifest import CohortCase
 from .pictures import case_pictures

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
-import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -234,50 +230,6 @@ def urgency(score: SliceScore) -> tuple[int, float, int]:
     """The place of a slice in the worst-first order: the smaller, the worse."""
     within = score.dice if score.dice is not None else float("check" not in score.flags)
     return (_URGENCY[score.status], within, score.index)
-
-
-CSV_COLUMNS = ("segment", "index", "status", "dice", "low", "high", "area_mm2", "flags")
-
-
-def reports_to_csv(reports: Iterable[QualityReport]) -> str:
-    """The slices of several reports as CSV text, one row a slice; cells are empty where nothing was scored."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for report in reports:
-        writer.writerows(csv_rows(report))
-    return text.getvalue()
-
-
-def csv_rows(report: QualityReport) -> list[list[str]]:
-    """The cells of :data:`CSV_COLUMNS` for each slice of a report."""
-    return [
-        [
-            *(spreadsheet_safe(report.case.segment), str(score.index), score.status.value),
-            *(four_digits(value) for value in (score.dice, score.low, score.high)),
-            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(score.flags))),
-        ]
-        for score in report.slices
-    ]
-
-
-def four_digits(value: float | None) -> str:
-    """A score in a cell of a table; empty where there is none."""
-    return "" if value is None else f"{value:.4f}"
-
-
-# A cell that starts so is a formula; so is what follows a semicolon, a tab or a line's end, where these part the cells.
-_FORMULA = re.compile(r"""(^|[;\t\r\n]["' ]*)(?=[=+\-@\t\r＝＋－＠])""")
-
-
-def spreadsheet_safe(cell: str) -> str:
-    """The text of a cell such that no spreadsheet takes it, or a part of it, for a formula (OWASP: CSV injection)."""
-    return _FORMULA.sub(r"\1'", cell)
-
-
-def printable(text: str) -> str:
-    """A name from a file on one line, without characters that steer a terminal or turn the reading direction."""
-    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _strings(entry: Any, *keys: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from ..report.report import four_digits, spreadsheet_safe
+from ..report.csv_table import four_digits
+from ..storage.safe_text import spreadsheet_safe
 from .worklist import DECISIONS, ReviewStatus, WorklistCase
 
 DECISION_COLUMNS = (

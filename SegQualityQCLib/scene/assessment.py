@@ -8,10 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..bundles.bundle import ModelBundle, available_bundles, bundle_for_segment, find_bundle
+from ..bundles.bundle import ModelBundle
+from ..bundles.catalogue import available_bundles, bundle_for_segment, find_bundle
 from ..case.case import Case
 from ..errors import EmptySegmentError, InputError, ReportError
-from ..estimators.base import EstimatorCache
+from ..estimators.selection import EstimatorCache
 from ..report.report import QualityReport
 from .assessed_content import check_shown, shown_by
 from .node_cases import case_of, segment_ids, slice_checksums, terminology_code

@@ -12,8 +12,10 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..bundles.bundle import snomed_code
-from ..case.case import Case, checked_image, slice_axis
+from ..case.case import Case
+from ..case.checks import checked_image
+from ..case.grids import slice_axis
+from ..case.terminology import snomed_code
 from ..errors import EmptySegmentError, InputError
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # and back

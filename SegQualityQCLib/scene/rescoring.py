@@ -8,7 +8,7 @@ from typing import Any
 
 from ..case.case import Case
 from ..errors import InputError
-from ..estimators.base import EstimatorCache
+from ..estimators.selection import EstimatorCache
 from .assessed_content import check_shown
 from .assessment import Progress
 from .node_cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case

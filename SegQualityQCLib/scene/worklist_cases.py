@@ -8,11 +8,12 @@ from typing import Any
 
 import slicer
 
-from ..case.case import AXIS_NAMES, checked_geometry, name_of_label
+from ..case.checks import checked_geometry, name_of_label
+from ..case.grids import AXIS_NAMES
 from ..cohort.results import CaseResult
 from ..errors import InputError
-from ..reading.cases import read_image
-from ..reading.checks.nrrd_header import has_segments
+from ..reading.images import read_image
+from ..reading.seg_nrrd import has_segments
 from ..report.report import QualityReport
 from ..review.worklist import WorklistCase
 from .assessment import remove_results, write_assessment

@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..bundles.bundle import models_folder
+from ..bundles.catalogue import models_folder
 
 
 class InputsSection:

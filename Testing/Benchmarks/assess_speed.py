@@ -22,7 +22,7 @@ import SimpleITK as sitk
 
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 
 _LARGE = (512, 512, 300)
 

@@ -22,7 +22,7 @@ from simulated_candidates import acdc_volumes, write_candidates
 
 from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.running import Progress, connected, run_cohort
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.reading.cases import read_cases
 
 GOAL = 0.6

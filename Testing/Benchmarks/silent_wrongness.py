@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import Estimator, load_estimator
+from SegQualityQCLib.estimators.base import Estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.report.report import QualityReport, Status
 
 LV_CAVITY, THRESHOLD, SEED = 3, 0.7, 0
@@ -201,7 +202,7 @@ def held_out(most: int) -> Iterator[tuple[sitk.Image, sitk.Image, bool]]:
     """Images and reference labelmaps of held-out ACDC patients, evenly taken, and whether they are of the test part."""
     from suggested_order import held_out_volumes
 
-    from SegQualityQCLib.reading.cases import read_image
+    from SegQualityQCLib.reading.images import read_image
 
     volumes, tested = held_out_volumes(), held_out_volumes(("test",))
     for index in np.unique(np.linspace(0, len(volumes) - 1, min(most, len(volumes))).round().astype(int)):

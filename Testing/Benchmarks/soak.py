@@ -49,7 +49,7 @@ def soaked(name: str, repeats: int, action: Callable[[int], None], measures: dic
 
 def soak_assessments(repeats: int) -> None:
     from SegQualityQCLib.demo import demo_case
-    from SegQualityQCLib.estimators.base import load_estimator
+    from SegQualityQCLib.estimators.loading import load_estimator
 
     estimator, case = load_estimator(None, "cpu"), demo_case()
     soaked("assessments", repeats, lambda number: estimator.assess(case) and None, {"memory KiB": memory_kib})

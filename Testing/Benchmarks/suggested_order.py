@@ -17,8 +17,9 @@ import SimpleITK as sitk
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.estimators.base import Estimator, load_estimator
-from SegQualityQCLib.reading.cases import read_image
+from SegQualityQCLib.estimators.base import Estimator
+from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.reading.images import read_image
 from SegQualityQCLib.report.correction_priority import suggestion_key
 from training.candidates.perturbations import KINDS, perturb
 from training.data.patients import Volume, find_volumes

@@ -15,7 +15,8 @@ import pytest
 
 from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import ReportError
-from SegQualityQCLib.report.report import CSV_COLUMNS, QualityReport
+from SegQualityQCLib.report.csv_table import CSV_COLUMNS
+from SegQualityQCLib.report.report import QualityReport
 from SegQualityQCLib.storage.atomic_files import write_text_atomically
 
 QUICK, MANY = 5, 50

@@ -13,7 +13,7 @@ from torch import Generator
 
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 
 pytest.importorskip("lightning", reason="the training extra is not installed")

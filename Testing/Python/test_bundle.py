@@ -11,16 +11,11 @@ import zipfile
 import pytest
 import torch
 
-from SegQualityQCLib.bundles.bundle import (
-    ModelBundle,
-    add_bundle,
-    available_bundles,
-    bundle_for_segment,
-    default_bundle,
-    find_bundle,
-)
+from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.bundles.catalogue import available_bundles, bundle_for_segment, default_bundle, find_bundle
 from SegQualityQCLib.errors import BundleError
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.installing import add_bundle
+from SegQualityQCLib.estimators.loading import load_estimator
 
 NAMES = [path.name for path in available_bundles()]
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import extract, reaches_outside, slice_extents, window_around_mask, window_grid
+from SegQualityQCLib.case.field_of_view import reaches_outside, slice_extents, window_around_mask, window_grid
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.estimators.networks.inputs import extract
 
 
 def image_of(array, spacing=(1.0, 1.0, 4.0)) -> sitk.Image:

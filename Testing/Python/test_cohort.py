@@ -19,7 +19,7 @@ from SegQualityQCLib.cohort.running import run_cohort
 from SegQualityQCLib.cohort.scoring import ScoringOptions, score_case
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.reading.cases import read_cases
 
 

@@ -14,7 +14,7 @@ from SegQualityQCLib.cohort.page import histogram, write_page
 from SegQualityQCLib.cohort.pictures import MOST_THUMBNAILS, case_pictures, shown_slices
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.report.report import QualityReport, Status
 
 HOSTILE = "<script>document.title = 'taken'</script>"

@@ -16,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 from command_line import segquality
 
-from SegQualityQCLib.bundles.bundle import find_bundle
+from SegQualityQCLib.bundles.catalogue import find_bundle
 from SegQualityQCLib.cli.cohort import pace
 from SegQualityQCLib.cohort.running import Progress
 from SegQualityQCLib.demo import demo_images

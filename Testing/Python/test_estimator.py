@@ -12,11 +12,11 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from SegQualityQCLib.bundles.bundle import find_bundle
+from SegQualityQCLib.bundles.catalogue import find_bundle
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import BundleError, InputError
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.architectures import blurred
 from SegQualityQCLib.report.report import SliceScore, Status
 from SegQualityQCLib.report.volume_score import volume_score

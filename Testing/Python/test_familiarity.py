@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from SegQualityQCLib.bundles.bundle import ModelBundle, available_bundles
+from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.bundles.catalogue import available_bundles
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import extract, slice_extents, window_around_mask
+from SegQualityQCLib.case.field_of_view import slice_extents, window_around_mask
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.base import load_estimator
 from SegQualityQCLib.estimators.distribution_check import DESCRIPTORS, describe, distance, fit_familiarity, is_familiar
+from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.estimators.networks.inputs import extract
 from SegQualityQCLib.report.report import Status
 
 MYOCARDIUM = 2

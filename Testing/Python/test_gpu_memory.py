@@ -7,7 +7,7 @@ import torch
 
 from SegQualityQCLib.cli.assess import print_reports
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks import network_estimator as network_estimators
 
 FULL = torch.cuda.OutOfMemoryError  # what PyTorch raises

@@ -14,8 +14,9 @@ from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.case.field_of_view import slice_extents, window_around_mask, window_grid
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import load_estimator
-from SegQualityQCLib.report.report import QualityReport, Status, reports_to_csv
+from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.report.csv_table import reports_to_csv
+from SegQualityQCLib.report.report import QualityReport, Status
 
 FEW = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=2000, suppress_health_check=list(HealthCheck))

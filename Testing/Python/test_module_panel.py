@@ -20,7 +20,8 @@ from slicer_harness.application import open_panel, process_events, start
 from slicer_harness.editing import edit_slice, slice_pixels
 from slicer_harness.scenes import node_ids
 
-from SegQualityQCLib.bundles.bundle import ModelBundle, find_bundle
+from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.bundles.catalogue import find_bundle
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.result_nodes import OVERLAY, TABLE, existing_node
 

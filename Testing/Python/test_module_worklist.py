@@ -15,7 +15,7 @@ from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.cohort.manifest import find_cases
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, request_of
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import shown_slice

@@ -21,9 +21,11 @@ from SegQualityQCLib.cohort.pictures import case_pictures
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
 from SegQualityQCLib.demo import demo_case, demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import load_estimator
-from SegQualityQCLib.report.report import QualityReport, reports_to_csv, spreadsheet_safe
+from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.report.csv_table import reports_to_csv
+from SegQualityQCLib.report.report import QualityReport
 from SegQualityQCLib.storage.atomic_files import check_writable, write_text_atomically
+from SegQualityQCLib.storage.safe_text import spreadsheet_safe
 
 IDENTIFIERS = {
     "0008|0012": "19620719",

@@ -15,7 +15,8 @@ import slicerio
 
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.reading.cases import read_cases, read_image
+from SegQualityQCLib.reading.cases import read_cases
+from SegQualityQCLib.reading.images import read_image
 
 
 @pytest.fixture(scope="module")

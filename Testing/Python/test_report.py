@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SegQualityQCLib.errors import ReportError
+from SegQualityQCLib.report.csv_table import reports_to_csv
 from SegQualityQCLib.report.report import (
     CaseDescription,
     ModelIdentity,
@@ -20,7 +21,6 @@ from SegQualityQCLib.report.report import (
     SliceScore,
     Status,
     VolumeScore,
-    reports_to_csv,
 )
 
 unit = st.floats(0, 1)

@@ -14,7 +14,8 @@ from slicer_harness.scenes import new_scene
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.base import EstimatorCache, EstimatorChoice, load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.estimators.selection import EstimatorCache, EstimatorChoice
 from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 from SegQualityQCLib.scene.originals import restore_slice
 from SegQualityQCLib.scene.rescoring import EditedCases, iter_rescore

@@ -8,7 +8,7 @@ import pytest
 
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.report.correction_priority import chance_below, expected_gain, suggestion_key
 from SegQualityQCLib.report.report import SliceScore, Status
 

@@ -15,7 +15,7 @@ import torch
 from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 

@@ -20,7 +20,7 @@ from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError, WorklistError
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.report.report import QualityReport
 from SegQualityQCLib.review import sessions as worklist_sessions
 from SegQualityQCLib.review.database import is_local

@@ -10,9 +10,11 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from SegQualityQCLib.case.case import Case, checked_labelmap, same_grid
+from SegQualityQCLib.case.case import Case
+from SegQualityQCLib.case.checks import checked_labelmap
+from SegQualityQCLib.case.grids import same_grid
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.reading.cases import read_image
+from SegQualityQCLib.reading.images import read_image
 
 from ..study.configuration import DataSource
 

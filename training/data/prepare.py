@@ -6,8 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from SegQualityQCLib.case.field_of_view import normalised, percentile_range, resample_slices
+from SegQualityQCLib.case.field_of_view import resample_slices
 from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.estimators.networks.inputs import normalised, percentile_range
 
 from ..study.artifacts import write_json
 from ..study.configuration import Study

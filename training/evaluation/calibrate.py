@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.report.calibration import COVERAGE, fit_table
 
 from ..data.split import read_split

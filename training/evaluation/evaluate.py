@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.architectures import RecNet
 from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 

@@ -14,8 +14,9 @@ from monai.networks.nets import UNet
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
+from ..data.augmentation import Augmentation, crop
 from ..data.split import read_split
-from ..data.windows import Augmentation, Windows, crop
+from ..data.windows import Windows
 from ..study.artifacts import write_arrays
 from ..study.configuration import Fit, Study
 from ..study.paths import candidate_file

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from SegQualityQCLib.case.field_of_view import Window, extract, window_grid
+from SegQualityQCLib.case.field_of_view import Window, window_grid
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.distribution_check import describe, fit_familiarity
+from SegQualityQCLib.estimators.networks.inputs import extract
 
 from ..candidates.perturbations import MEASURED_VARIANTS, read_perturbed
 from ..data.patients import find_volumes

@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from SegQualityQCLib.estimators.networks.architectures import RecNet
 
+from ..data.augmentation import Augmentation, crop
 from ..data.split import read_split
-from ..data.windows import Augmentation, Windows, crop
+from ..data.windows import Windows
 from ..study.artifacts import save_weights, write_json
 from ..study.configuration import Structure, Study
 from ..study.stage_arguments import stage_arguments

@@ -20,8 +20,9 @@ from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.networks.architectures import PixelRegNet, RecNet, blurred, difference, reg_network
 
 from ..candidates.pool import Pool, net_pool, perturbed_pool
+from ..data.augmentation import Augmentation, crop
 from ..data.split import read_split
-from ..data.windows import Augmentation, Windows, crop
+from ..data.windows import Windows
 from ..metrics.dice import dice_of
 from ..study.artifacts import save_weights, write_json
 from ..study.configuration import KINDS, Structure, Study, Variant

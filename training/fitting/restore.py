@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
-from SegQualityQCLib.bundles.bundle import ModelBundle, models_folder
+from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.bundles.catalogue import models_folder
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.architectures import PixelRegNet
 from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 

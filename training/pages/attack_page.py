@@ -19,7 +19,7 @@ from ..study.configuration import Structure, Study
 from ..study.paths import attacked_models, model_name
 from ..study.stage_arguments import stage_arguments
 from .attack_figures import draw_all
-from .results_page import markdown_table
+from .markdown import markdown_table
 
 # arXiv 1903.08773, table 2: MAE ± SD at eps 0, 0.05, 0.1, 0.2, 0.3.
 PAPER = {

@@ -16,9 +16,9 @@ from scipy import ndimage
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import WindowedCase
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images, demo_reference
-from SegQualityQCLib.estimators.base import load_estimator
+from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.estimators.networks.inputs import WindowedCase
 from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 from SegQualityQCLib.report.report import QualityReport
 

@@ -27,6 +27,7 @@ from ..study.configuration import HARDENED, KINDS, Structure, Study, Variant
 from ..study.paths import attacked_models, model_name, run_name
 from ..study.stage_arguments import stage_arguments
 from .demo_figures import figures_of
+from .markdown import markdown_table
 
 _METHOD = {"rec-reg": "difference image (REC-Net + REG-Net)", "direct": "image (after Robinson)"}
 
@@ -320,11 +321,6 @@ def _figure(figures: dict[str, Any], part: str, key: str, *, interval: bool = Tr
         return "-"
     value, low, high = (f"{number:.4f}" if part == "reconstruction" else f"{number:.3f}" for number in figure)
     return f"{value} [{low}, {high}]" if interval else value
-
-
-def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    """The lines of a Markdown table."""
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
 
 
 def _plot(scores: Scores, study: Study, path: Path) -> None:

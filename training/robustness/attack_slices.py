@@ -13,8 +13,9 @@ from torch import Tensor
 from SegQualityQCLib.errors import InputError
 
 from ..candidates.pool import Pool, net_pool, perturbed_pool
+from ..data.augmentation import crop
 from ..data.split import read_split
-from ..data.windows import Windows, crop
+from ..data.windows import Windows
 from ..metrics.dice import dice_of
 from ..study.configuration import AttackStudy, Structure, Study
 

@@ -18,8 +18,8 @@ from torch import Generator, Tensor
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.base import load_estimator
 from SegQualityQCLib.estimators.distribution_check import is_familiar
+from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator, RecRegEstimator
 
 from ..attacks.defences import averaged, smoothed

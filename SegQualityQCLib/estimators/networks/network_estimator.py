@@ -14,17 +14,9 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ...bundles.bundle import ModelBundle
-from ...case.case import AXIS_NAMES, Case
-from ...case.field_of_view import (
-    SliceExtents,
-    Window,
-    WindowedCase,
-    extract,
-    reaches_outside,
-    slice_extents,
-    window_around_mask,
-    window_grid,
-)
+from ...case.case import Case
+from ...case.field_of_view import SliceExtents, Window, reaches_outside, slice_extents, window_around_mask, window_grid
+from ...case.grids import AXIS_NAMES
 from ...errors import BundleError, InputError
 from ...report.calibration import interval
 from ...report.report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status
@@ -32,6 +24,7 @@ from ...report.volume_score import volume_score
 from ..base import AssessmentStep, Estimator
 from ..distribution_check import is_familiar
 from .architectures import RecNet, blurred, difference, reg_network
+from .inputs import WindowedCase, extract
 
 # An end slice that still has this share of the median area hints that the structure goes on beyond it.
 _GOES_ON_ABOVE = 0.5

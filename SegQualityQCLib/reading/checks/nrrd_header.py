@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from ...errors import InputError
@@ -15,12 +14,7 @@ _FIELDS = {
     *("space origin", "space directions", "measurement frame"),
 }
 _LONGEST_FIELD = 500  # the axes of 16 dimensions with all their digits
-_LONGEST_HEADER = 16 * 2**20  # segments with their colours and codes take a thousandth of it
-
-
-def has_segments(path: Path) -> bool:
-    """Whether a file's name is that of a segmentation of 3D Slicer, with names and layers."""
-    return path.name.lower().endswith((".seg.nrrd", ".seg.nhdr"))
+LONGEST_HEADER = 16 * 2**20  # segments with their colours and codes take a thousandth of it
 
 
 def check_nrrd_header(path: Path) -> None:
@@ -36,8 +30,8 @@ def check_nrrd_header(path: Path) -> None:
             return
         file.readline(_LONGEST_FIELD)
         seen: set[str] = set()
-        while (line := file.readline(_LONGEST_HEADER)).strip(b"\r\n"):
-            if file.tell() > _LONGEST_HEADER:
+        while (line := file.readline(LONGEST_HEADER)).strip(b"\r\n"):
+            if file.tell() > LONGEST_HEADER:
                 raise InputError(f"The header of {path.name} does not end: the file is damaged.")
             if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):  # ITK takes it for the end of a line
                 raise InputError(f"The header of {path.name} is damaged: a line has a carriage return inside.")
@@ -50,21 +44,3 @@ def check_nrrd_header(path: Path) -> None:
             seen.add(name)
             if name in ("data file", "datafile") and value.strip().startswith(b"LIST"):
                 return  # file names follow
-
-
-def segment_names(path: Path) -> list[str]:
-    """The names of the segments of a ``.seg.nrrd`` in the order of their numbers, in UTF-8 as Slicer writes them.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    numbers: set[int] = set()
-    names: dict[int, str] = {}
-    with path.open("rb") as file:
-        while (line := file.readline(_LONGEST_HEADER)).strip(b"\r\n"):
-            found = re.match(rb"Segment(\d+)_(\w+):=(.*)", line.rstrip(b"\r\n"))
-            if found:
-                numbers.add(int(found[1]))
-                if found[2] == b"Name":
-                    names[int(found[1])] = found[3].decode("utf-8", "replace").strip()
-    return [names.get(number, "") for number in sorted(numbers)]

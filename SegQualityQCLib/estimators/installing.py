@@ -1,0 +1,40 @@
+"""A checked bundle is copied into a folder of models."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ..bundles.bundle import ModelBundle
+from ..errors import BundleError
+from .loading import load_estimator
+
+
+def add_bundle(folder: str | Path, models: str | Path) -> Path:
+    """Check a bundle with its weights, and copy it into a folder of models; the copy is whole or absent.
+
+    Args:
+        folder: The bundle.
+        models: Folder of the user's own models; made where it is missing.
+
+    Raises:
+        BundleError: The bundle is damaged or unsafe, one of its name is there already, or it cannot be copied.
+    """
+    bundle = ModelBundle.load(folder)
+    load_estimator(bundle, "cpu")
+    target = Path(models) / bundle.folder.resolve().name
+    if target.exists():
+        raise BundleError(f"There is a model {target.name} already: remove {target} first.")
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        for path in ("configs/metadata.json", *bundle.quality["weights"]):  # nothing but what was checked
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.folder / path, partial / path)
+        ModelBundle.load(partial)
+        partial.replace(target)
+    except OSError as error:
+        raise BundleError(f"The model {bundle.name} cannot be copied to {models}: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
