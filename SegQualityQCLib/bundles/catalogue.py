@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import BundleError
 from ..resources import resources_folder
-from .bundle import MAX_METADATA_BYTES, ModelBundle, read_inside
+from .bundle import METADATA, metadata_checksum
 
 
 def models_folder() -> Path:
@@ -22,7 +20,7 @@ def available_bundles(extra_folders: Iterable[str | Path] = ()) -> list[Path]:
     found = []
     for folder in (models_folder(), *extra_folders):
         if Path(folder).is_dir():
-            found += sorted(path.parent.parent for path in Path(folder).glob("*/configs/metadata.json"))
+            found += sorted(path.parent.parent for path in Path(folder).glob(f"*/{METADATA}"))
     return found
 
 
@@ -33,7 +31,7 @@ def find_bundle(name_or_folder: str | Path) -> Path:
         BundleError: There is none; the message lists the known names.
     """
     folder = Path(name_or_folder)
-    if (folder / "configs" / "metadata.json").is_file():
+    if (folder / METADATA).is_file():
         return folder
     for known in available_bundles():
         if known.name == str(name_or_folder):
@@ -44,54 +42,4 @@ def find_bundle(name_or_folder: str | Path) -> Path:
 
 def bundle_with_checksum(sha256: str, extra_folders: Iterable[str | Path] = ()) -> Path | None:
     """The folder of the bundle whose metadata has this SHA-256, as reports give it; ``None`` if it is not here."""
-    for folder in available_bundles(extra_folders):
-        content = read_inside(folder, folder / "configs" / "metadata.json", MAX_METADATA_BYTES)
-        if hashlib.sha256(content).hexdigest() == sha256:
-            return folder
-    return None
-
-
-def default_bundle() -> ModelBundle:
-    """The bundled model with the lowest mean absolute error of the structure that most bundled models are for.
-
-    Errors of different structures do not compare: some are easier to judge than others.
-
-    Raises:
-        BundleError: No usable model comes with the library.
-    """
-    bundles = [ModelBundle.load(folder) for folder in available_bundles()]
-    if not bundles:
-        raise BundleError(f"There is no model in {models_folder()}: install the package again, or give --model FOLDER.")
-    codes = [bundle.quality["target"]["snomed"]["value"] for bundle in bundles]
-    most = max(codes, key=codes.count)
-    return min((bundle for bundle, code in zip(bundles, codes, strict=True) if code == most), key=_evaluated_error)
-
-
-def bundle_for_segment(
-    name: str | None, code: str | None = None, extra_folders: Iterable[str | Path] = ()
-) -> tuple[ModelBundle, bool]:
-    """The best model for a segment, and whether it was trained on that structure.
-
-    Args:
-        name: Name of the segment.
-        code: SNOMED-CT code of the segment, where it has one.
-        extra_folders: Further folders with bundles.
-
-    Returns:
-        The matching bundle of the lowest evaluated error and ``True``, or the default bundle and ``False``.
-    """
-    bundles = []
-    for folder in available_bundles(extra_folders):
-        try:
-            bundles.append(ModelBundle.load(folder))
-        except BundleError:
-            if folder.parent == models_folder():
-                raise  # a damaged installation; a damaged model of the user's own only leaves the choice
-    matching = [bundle for bundle in bundles if bundle.target.matches(code, name)]
-    if matching:
-        return min(matching, key=_evaluated_error), True
-    return default_bundle(), False
-
-
-def _evaluated_error(bundle: ModelBundle) -> float:
-    return bundle.quality.get("evaluation", {}).get("mae", math.inf)
+    return next((folder for folder in available_bundles(extra_folders) if metadata_checksum(folder) == sha256), None)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
 from .checks import check_positions, checked_image, checked_labelmap, name_of_label, only_label
+from .extents import SliceExtents, slice_extents
 from .grids import CROPPED, drawn_outside, onto_grid, resampled_onto, same_grid, slice_axis
+
+
+class CaseInput(str, Enum):
+    """What a case may hold, and an estimator may require."""
+
+    IMAGE = "image"
+    MASK = "mask"
+    PROBABILITIES = "probabilities"
+    SAMPLES = "samples"
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,9 @@ class Case:
         terminology_code: SNOMED-CT code of the structure, where the segmentation says it.
         flags: What the user should know of the input, for example ``cropped_to_image``.
         structure: What the segment is, where something other than its name says so, as nnU-Net's ``dataset.json`` does.
+        probabilities: How likely each voxel belongs to the structure, in [0, 1], on the image's grid, where the user
+            has it.
+        samples: Other masks of the same structure on the image's grid, ``uint8`` of 0 and 1, where the user has some.
     """
 
     image: sitk.Image
@@ -39,6 +54,8 @@ class Case:
     terminology_code: str | None = None
     flags: tuple[str, ...] = field(default=())
     structure: str | None = None
+    probabilities: sitk.Image | None = None
+    samples: tuple[sitk.Image, ...] = ()
 
     @classmethod
     def from_images(
@@ -112,6 +129,19 @@ class Case:
             flags += (CROPPED,) if drawn_outside(mask, self.image) else ()
             mask = resampled_onto(self.image, mask)
         return replace(self, mask=mask, flags=flags)
+
+    @property
+    def inputs(self) -> frozenset[CaseInput]:
+        """What the case holds; estimators say what they require of it."""
+        held = {CaseInput.IMAGE, CaseInput.MASK}
+        held |= {CaseInput.PROBABILITIES} if self.probabilities is not None else set()
+        held |= {CaseInput.SAMPLES} if self.samples else set()
+        return frozenset(held)
+
+    @cached_property
+    def extents(self) -> SliceExtents:
+        """Where the mask is drawn, slice by slice."""
+        return slice_extents(self.mask, self.axis)
 
     @property
     def structure_name(self) -> str:

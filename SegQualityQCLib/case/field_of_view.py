@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from .case import Case
+from .extents import in_plane_axes
 
 # Weights of left, posterior and superior (ITK's LPS world) that put in-plane axes in one order whatever the storage.
 # Three unlike numbers: no two axes of a common orientation tie.
@@ -34,72 +35,18 @@ class Window:
     spacing_mm: float
 
 
-@dataclass(frozen=True)
-class SliceExtents:
-    """Where the mask is drawn, slice by slice, in the image's own pixels.
-
-    Attributes:
-        counts: Drawn pixels of each slice, shape (slices,).
-        spans: First and last drawn index along the two in-plane axes, shape (slices, 2, 2); -1 where nothing is drawn.
-        centroid: Continuous index (i, j, k) of the centre of all drawn pixels.
-    """
-
-    counts: NDArray[np.int64]
-    spans: NDArray[np.int64]
-    centroid: tuple[float, float, float]
-
-
-def slice_extents(case: Case) -> SliceExtents:
-    """Measure where the mask of a case is drawn."""
-    counts = np.zeros(case.n_slices, np.int64)
-    spans = np.full((case.n_slices, 2, 2), -1, np.int64)
-    centroid = [0.0, 0.0, 0.0]
-    box, first = _box_around_drawn(case.mask)
-    slices = slice(first[case.axis], first[case.axis] + box.shape[case.axis])
-    in_plane = _in_plane_axes(case)
-    for position, (axis, other) in enumerate((in_plane, in_plane[::-1])):
-        per_line = box.sum(axis=other, dtype=np.int32)
-        if axis < case.axis:
-            per_line = per_line.T  # slices first
-        drawn = per_line > 0
-        spans[slices, position, 0] = first[axis] + drawn.argmax(axis=1)
-        spans[slices, position, 1] = first[axis] + drawn.shape[1] - 1 - drawn[:, ::-1].argmax(axis=1)
-        counts[slices] = per_line.sum(axis=1)
-        centroid[axis] = _centre(per_line.sum(axis=0, dtype=np.int64), first[axis])
-    spans[counts == 0] = -1
-    centroid[case.axis] = _centre(counts, 0)
-    return SliceExtents(counts, spans, (centroid[0], centroid[1], centroid[2]))
-
-
-def _box_around_drawn(mask: sitk.Image) -> tuple[NDArray[np.bool_], tuple[int, int, int]]:
-    """A view, with axes i, j, k, of the part of a mask that holds all drawn pixels, and the index of its first pixel.
-
-    Most of a large volume is empty: what is counted only here takes a tenth of the time.
-    """
-    view = sitk.GetArrayViewFromImage(mask).view(np.bool_).T
-    drawn: NDArray[np.bool_] = np.any(view, axis=2)
-    if not drawn.any():
-        return view, (0, 0, 0)
-    i, j = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-    return view[i[0] : i[-1] + 1, j[0] : j[-1] + 1], (int(i[0]), int(j[0]), 0)
-
-
-def _centre(counts: NDArray[np.integer], first: int) -> float:
-    """The mean position of counted pixels; 0 where there are none."""
-    return float(counts @ np.arange(first, first + len(counts)) / max(int(counts.sum()), 1))
-
-
-def window_around_mask(case: Case, extents: SliceExtents, *, size: int, spacing_mm: float) -> Window:
+def window_around_mask(case: Case, *, size: int, spacing_mm: float) -> Window:
     """The window centred on the centroid of all drawn pixels."""
-    x, y, z = case.image.TransformContinuousIndexToPhysicalPoint(extents.centroid)
+    x, y, z = case.image.TransformContinuousIndexToPhysicalPoint(case.extents.centroid)
     return Window((float(x), float(y), float(z)), size, spacing_mm)
 
 
-def reaches_outside(case: Case, extents: SliceExtents, window: Window) -> NDArray[np.bool_]:
+def reaches_outside(case: Case, window: Window) -> NDArray[np.bool_]:
     """Which slices have mask pixels whose centre lies outside the window, shape (slices,)."""
     centre = case.image.TransformPhysicalPointToContinuousIndex(window.centre_mm)
+    extents = case.extents
     outside = np.zeros(len(extents.counts), bool)
-    for position, axis in enumerate(_in_plane_axes(case)):
+    for position, axis in enumerate(in_plane_axes(case.axis)):
         half = window.size / 2 * window.spacing_mm / case.spacing_mm[axis]
         first, last = extents.spans[:, position, 0], extents.spans[:, position, 1]
         outside |= (first >= 0) & ((first < centre[axis] - half) | (last > centre[axis] + half))
@@ -134,15 +81,10 @@ def canonical_axes(case: Case) -> tuple[tuple[int, int], tuple[int, int]]:
     They depend on the directions in space alone, not on how the image is stored.
     """
     direction = np.array(case.image.GetDirection()).reshape(3, 3)
-    first, second = _in_plane_axes(case)
+    first, second = in_plane_axes(case.axis)
     scores = {axis: float(_ANATOMICAL_PREFERENCE @ direction[:, axis]) for axis in (first, second)}
     x, y = sorted((first, second), key=lambda axis: -abs(scores[axis]))
     return (x, y), (1 if scores[x] >= 0 else -1, 1 if scores[y] >= 0 else -1)
-
-
-def _in_plane_axes(case: Case) -> tuple[int, int]:
-    first, second = (axis for axis in range(3) if axis != case.axis)
-    return first, second
 
 
 def resample_slices(

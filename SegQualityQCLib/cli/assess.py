@@ -13,8 +13,7 @@ from rich.progress import Progress
 from ..case.case import Case
 from ..case.checks import is_name_of_label
 from ..errors import InputError
-from ..estimators.loading import DEVICES
-from ..estimators.selection import EstimatorChoice
+from ..estimators.loading import DEVICES, EstimatorCache
 from ..reading.cases import read_cases
 from ..report.csv_table import reports_to_csv
 from ..report.report import QualityReport
@@ -99,15 +98,15 @@ def _undercuts(report: QualityReport, limit: float) -> bool:
 
 def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bool) -> list[QualityReport]:
     """Assess cases with one model, or each with the model that fits its segment, showing progress."""
-    estimators = EstimatorChoice(model, device)
+    estimators = EstimatorCache(device=device)
     reports = []
     console = Console(stderr=True, emoji=False)
     with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
         bar = progress.add_task("Assessing", total=sum(case.n_slices for case in cases))
         done = 0
         for case in cases:
-            case = estimators.as_told(case, alone=len(cases) == 1)
-            estimator = estimators.for_case(case)
+            case = estimators.as_told(case, model, alone=len(cases) == 1)
+            estimator = estimators.for_case(case, model)
             for step in estimator.iter_assess(case):
                 progress.update(bar, completed=done + step.done)
                 if step.report is not None:

@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from ..bundles.bundle import ModelBundle
-from ..bundles.catalogue import available_bundles, default_bundle
+from ..bundles.catalogue import available_bundles
 from ..errors import BundleError
+from ..estimators.selection import ModelSelection
 from ..storage.safe_text import printable
 from .failing import BAD_INPUT, one_sentence_on_bad_input
 
@@ -26,7 +27,8 @@ def list_models(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     with one_sentence_on_bad_input():
-        default = default_bundle()
+        selection = ModelSelection()
+        default = selection.default()
         # At 80 columns no name, which is given to --model, and no word is cut.
         table = Table(
             Column("Model", no_wrap=True),
@@ -40,12 +42,13 @@ def list_models(context: typer.Context) -> None:
             caption_justify="left",
         )
         for folder in available_bundles():
-            bundle = ModelBundle.load(folder)
-            evaluation = bundle.quality.get("evaluation", {})
-            errors = [f"{evaluation[key]:.3f}" for key in ("mae_nets", "mae_perturbed") if key in evaluation]
-            structure = bundle.target.name + (" (default)" if bundle.sha256 == default.sha256 else "")
-            cells = [bundle.name, bundle.version, structure, " / ".join(errors), bundle.metadata["license"]]
-            table.add_row(*(escape(printable(cell)) for cell in cells))
+            bundle = selection.bundle(folder)
+            for target in bundle.header.targets:
+                figures = target.evaluation.figures
+                errors = [f"{figures[key]:.3f}" for key in ("mae_nets", "mae_perturbed") if key in figures]
+                structure = target.structure.name + (" (default)" if bundle.sha256 == default.sha256 else "")
+                cells = [bundle.name, bundle.version, structure, " / ".join(errors), bundle.header.license]
+                table.add_row(*(escape(printable(cell)) for cell in cells))
         table.caption = "Test MAE: mean absolute error of Dice on candidates of U-nets / on perturbed masks."
         Console(emoji=False).print(table)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..case.case import Case
-from ..case.field_of_view import Window, resample_slices, slice_extents
+from ..case.field_of_view import Window, resample_slices
 from ..report.report import QualityReport
 
 THUMBNAIL = 80  # pixels a side
@@ -74,7 +74,7 @@ def shown_slices(report: QualityReport) -> list[int]:
 
 def _view(case: Case) -> tuple[float, tuple[float, float, float]]:
     """Side in mm and centre of the square that shows the mask on all slices, with a margin."""
-    extents = slice_extents(case)
+    extents = case.extents
     drawn = extents.spans[extents.counts > 0]
     first, last = drawn[:, :, 0].min(axis=0), drawn[:, :, 1].max(axis=0)
     axes = [axis for axis in range(3) if axis != case.axis]

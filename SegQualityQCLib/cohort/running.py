@@ -17,10 +17,10 @@ from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.client import FutureCancelledError
 
-from ..bundles.bundle import ModelBundle
 from ..bundles.catalogue import available_bundles, find_bundle
 from ..errors import BundleError, InputError, ReportError
 from ..estimators.loading import check_device
+from ..estimators.selection import load_bundle
 from .manifest import CohortCase
 from .page import write_page
 from .results import CaseResult, CohortFolder, Judged, request_of
@@ -102,7 +102,7 @@ def run_cohort(
     if scheduler is None:  # a scheduler's workers may have what this machine lacks
         check_device(options.device)
     if options.model is not None:
-        bundle = ModelBundle.load(find_bundle(options.model))
+        bundle = load_bundle(find_bundle(options.model))
         if Path(options.model).is_dir():
             options = replace(options, model=str(bundle.folder.absolute()))
     store = CohortFolder(folder)
@@ -263,6 +263,6 @@ def _is_done(
 def _known_models(model: str | None) -> set[str]:
     try:
         folders = [find_bundle(model)] if model is not None else available_bundles()
-        return {ModelBundle.load(folder).sha256 for folder in folders}
+        return {load_bundle(folder).sha256 for folder in folders}
     except BundleError:
         return set()

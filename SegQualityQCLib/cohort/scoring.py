@@ -11,7 +11,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from ..errors import SegQualityError
-from ..estimators.selection import EstimatorChoice
+from ..estimators.loading import EstimatorCache
 from ..reading.cases import read_cases
 from .manifest import CohortCase
 from .pictures import case_pictures
@@ -28,7 +28,7 @@ class ScoringOptions:
 
     Attributes:
         model: Name or folder of the model; ``None`` takes for each segment the one that fits it.
-        device: See :func:`SegQualityQCLib.estimators.base.load_estimator`.
+        device: See :func:`SegQualityQCLib.estimators.loading.load_estimator`.
     """
 
     model: str | None = None
@@ -69,15 +69,15 @@ def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
     for one in read:
         with _networks:
             torch.set_num_threads(1)  # it holds for the calling thread
-            estimators = _estimators(case.model or options.model, options.device)
-            one = estimators.as_told(one, alone=len(read) == 1)
-            report = estimators.for_case(one).assess(one)
+            estimators, model = _estimators(options.device), case.model or options.model
+            one = estimators.as_told(one, model, alone=len(read) == 1)
+            report = estimators.for_case(one, model).assess(one)
         reports.append(report)
         pictures.append(case_pictures(one, report))
     return reports, pictures
 
 
 @cache
-def _estimators(model: str | None, device: str) -> EstimatorChoice:
+def _estimators(device: str) -> EstimatorCache:
     """The models of this process, loaded once."""
-    return EstimatorChoice(model, device)
+    return EstimatorCache(device=device)

@@ -1,14 +1,31 @@
-"""The one interface of every method that estimates quality, and how to get one."""
+"""The one interface of every family of methods that estimates quality."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, Generic, TypeVar
+
+import SimpleITK as sitk
 
 from ..bundles.bundle import ModelBundle
-from ..case.case import Case
-from ..report.report import QualityReport
+from ..bundles.header import TrainedTarget
+from ..case.case import Case, CaseInput
+from ..errors import InputError
+from ..report.report import ModelIdentity, QualityReport, SliceScore
+from .report_building import build_report
+from .slice_rules import SliceEstimate, SliceRules
+
+Prepared = TypeVar("Prepared")
+
+
+class MapKind(str, Enum):
+    """What a map shows of each pixel."""
+
+    DIFFERENCE = "difference"
+    """How much the image differs from what the model expects under the mask, in [0, 2]."""
 
 
 @dataclass(frozen=True)
@@ -20,43 +37,186 @@ class AssessmentStep:
     report: QualityReport | None = None
 
 
-class Estimator(ABC):
+class Estimator(ABC, Generic[Prepared]):
     """Estimates the quality of a candidate segmentation without a reference.
 
+    A family implements :meth:`prepare`, :meth:`estimate` and :meth:`parameters`; the rules that hold for all families
+    are applied here. The registry names all families.
+
+    Args:
+        bundle: The model, checked.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``; a family that runs no networks has no use for it.
+
     Attributes:
-        requires: What a case must hold: some of ``image``, ``mask``, ``probabilities``, ``samples``, ``references``.
-        bundle: The trained model.
+        requires: What a case must hold.
+        gives: The maps that :meth:`maps` makes.
+        bundle: The model.
     """
 
-    requires: frozenset[str]
+    requires: ClassVar[frozenset[CaseInput]]
+    gives: ClassVar[frozenset[MapKind]] = frozenset()
     bundle: ModelBundle
 
+    def __init__(self, bundle: ModelBundle, device: str = "auto") -> None:
+        self.bundle = bundle
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which model this is, as reports name it."""
+        return ModelIdentity(self.bundle.name, self.bundle.version, self.bundle.sha256)
+
+    @property
+    def targets(self) -> tuple[TrainedTarget, ...]:
+        """The structures that the model knows."""
+        return self.bundle.header.targets
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What reports say of the estimator itself, for example that the GPU ran out of memory."""
+        return ()
+
     @abstractmethod
-    def iter_assess(self, case: Case, *, batch_size: int = 8) -> Iterator[AssessmentStep]:
-        """Assess a case in short steps, so that a caller can show progress and stop; the last step has the report."""
+    def prepare(self, case: Case, parameters: Mapping[str, Any] | None = None) -> Prepared:
+        """Work out what depends on the image and not on the mask, so that scoring again after an edit is cheap.
+
+        Args:
+            case: The case.
+            parameters: Those of an earlier report of the case, to score it in the same way; ``None`` chooses them.
+
+        Raises:
+            InputError: The case cannot be assessed, or the parameters are not those of this family.
+        """
+
+    @abstractmethod
+    def estimate(self, prepared: Prepared, case: Case, slices: Sequence[int]) -> list[SliceEstimate]:
+        """Estimate drawn slices.
+
+        Args:
+            prepared: What :meth:`prepare` gave for the case, or for the case before an edit of its mask.
+            case: The case as it is drawn now.
+            slices: Indices of slices on which something is drawn, ascending.
+
+        Returns:
+            One estimate for each, in their order.
+        """
+
+    @abstractmethod
+    def parameters(self, prepared: Prepared) -> dict[str, Any]:
+        """What :meth:`prepare` needs to do the same again, as JSON types; reports keep it."""
+
+    def maps(self, case: Case, report: QualityReport) -> dict[MapKind, sitk.Image]:
+        """Evidence for each pixel: the maps named in :attr:`gives`, each on a grid of its own.
+
+        Args:
+            case: The case of the report.
+            report: A report of this model.
+        """
+        return {}
 
     def assess(self, case: Case, *, batch_size: int = 8) -> QualityReport:
         """Assess a case.
 
         Args:
             case: Image and candidate mask.
-            batch_size: Slices that go through the networks together; bounds the memory, changes no score.
+            batch_size: Slices that are estimated together; bounds the memory, changes no score.
 
         Raises:
             InputError: The case cannot be assessed.
         """
-        report = None
-        for step in self.iter_assess(case, batch_size=batch_size):
-            report = step.report
-        assert report is not None
-        return report
+        *_, last = self.iter_assess(case, batch_size=batch_size)
+        if last.report is None:
+            raise RuntimeError("an assessment ended without a report")
+        return last.report
 
-    @abstractmethod
-    def rescore(self, case: Case, report: QualityReport, slices: Iterable[int]) -> QualityReport:
-        """Score some slices of an edited case again, with the window and intensities of an earlier report.
+    def iter_assess(self, case: Case, *, batch_size: int = 8) -> Iterator[AssessmentStep]:
+        """Assess a case in short steps, so that a caller can show progress and stop; the last step has the report.
+
+        Raises:
+            InputError: The case cannot be assessed.
+        """
+        if batch_size < 1:
+            raise InputError(f"The batch size {batch_size} is too small: use 1 or more.")
+        self._check_inputs(case)
+        prepared = self.prepare(case)
+        matched = self._target_of(case)
+        target = matched or self.targets[0]
+        rules = SliceRules(case, target.calibration.slice)
+        scores: list[SliceScore] = []
+        for first in range(0, case.n_slices, batch_size):
+            scores += self._scores(prepared, case, rules, range(first, min(first + batch_size, case.n_slices)))
+            done = len(scores)
+            report = None
+            if done == case.n_slices:
+                report = self._report(case, scores, prepared, target, matched is not None)
+            yield AssessmentStep(done, case.n_slices, report)
+
+    def rescore(
+        self, case: Case, report: QualityReport, slices: Iterable[int], prepared: Prepared | None = None
+    ) -> QualityReport:
+        """Score the slices of an edited case that changed, and set anew what their neighbours' status depends on.
 
         Args:
             case: The case as it is now.
             report: The report before the edit.
             slices: Indices of the slices that changed; the others keep their scores.
+            prepared: What :meth:`prepare` gave for this image and the report's parameters, where it was kept.
+
+        Raises:
+            InputError: The report was made by another model or of another image.
         """
+        changed = sorted(set(slices))
+        if report.model.sha256 != self.bundle.sha256 or report.case.slices != case.n_slices:
+            raise InputError("The report was made by another model or of another image: assess the case again.")
+        if changed and not 0 <= changed[0] <= changed[-1] < case.n_slices:
+            raise InputError(f"There is no slice {changed[-1]}: the case has {case.n_slices} slices.")
+        self._check_inputs(case)
+        if prepared is None:
+            prepared = self.prepare(case, report.provenance.parameters)
+        target = self._target_of_report(case, report)
+        rules = SliceRules(case, target.calibration.slice)
+        fresh = {score.index: score for score in self._scores(prepared, case, rules, changed)}
+        scores = [
+            fresh.get(score.index) or (score if rules.is_drawn(score.index) else rules.empty(score.index))
+            for score in report.slices
+        ]
+        # What was known of the segment when the case was assessed, the scene's segment may not say.
+        matched = "model_unmatched" not in report.flags or self._target_of(case) is not None
+        return self._report(case, scores, prepared, target, matched)
+
+    def _check_inputs(self, case: Case) -> None:
+        lacking = sorted(need.value for need in self.requires - case.inputs)
+        if lacking:
+            raise InputError(
+                f"The model {self.bundle.name} needs {' and '.join(lacking)}, which the case {case.segmentation_name} "
+                "does not have: give them, or choose another model."
+            )
+
+    def _target_of(self, case: Case) -> TrainedTarget | None:
+        return self.bundle.target_for(case.terminology_code, case.structure_name)
+
+    def _target_of_report(self, case: Case, report: QualityReport) -> TrainedTarget:
+        """The structure that a report was made for, which the scene's segment may not say."""
+        name = report.provenance.parameters.get("target")
+        named = next((target for target in self.targets if target.structure.name == name), None)
+        return named or self._target_of(case) or self.targets[0]
+
+    def _scores(self, prepared: Prepared, case: Case, rules: SliceRules, slices: Sequence[int]) -> list[SliceScore]:
+        drawn = [index for index in slices if rules.is_drawn(index)]
+        estimates = dict(zip(drawn, self.estimate(prepared, case, drawn) if drawn else [], strict=True))
+        return [rules.scored(i, estimates[i]) if i in estimates else rules.empty(i) for i in slices]
+
+    def _report(
+        self, case: Case, scores: Sequence[SliceScore], prepared: Prepared, target: TrainedTarget, matched: bool
+    ) -> QualityReport:
+        parameters = {"estimator": self.bundle.header.family, **self.parameters(prepared)}
+        if len(self.targets) > 1:
+            parameters["target"] = target.structure.name
+        return build_report(
+            case,
+            scores,
+            model=self.identity,
+            calibration=target.calibration,
+            matched=matched,
+            parameters=parameters,
+            flags=self.flags,
+        )

@@ -9,6 +9,7 @@ features).
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,41 @@ DESCRIPTORS = 2 * len(_QUANTILES) + len(_QUANTILES) - 2 + _RADIAL_BANDS + 1 + 3 
 _SHRINKAGE = 0.02
 _LEAST_VARIANCE = 1e-6  # a descriptor that is constant in training must not make the covariance singular
 _FOLDS = 9
+
+
+@dataclass(frozen=True)
+class ImageDistribution:
+    """The images that a model was trained on, as far as their descriptors tell.
+
+    Attributes:
+        mean: Mean descriptors, shape (DESCRIPTORS,).
+        precision: Inverse of their covariance, shape (DESCRIPTORS, DESCRIPTORS).
+        threshold: Squared distance a dimension within which an image is like them.
+    """
+
+    mean: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    threshold: float = np.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """The distribution as JSON types."""
+        return {"mean": self.mean.tolist(), "precision": self.precision.tolist(), "threshold": self.threshold}
+
+    @classmethod
+    def from_dict(cls, content: Any) -> ImageDistribution:
+        """Read a distribution from JSON types.
+
+        Raises:
+            ValueError: It has a wrong shape, or holds something that is not a number.
+            KeyError: A part of it is missing.
+        """
+        mean, precision = content["mean"], content["precision"]
+        if len(mean) != DESCRIPTORS or [len(row) for row in precision] != [DESCRIPTORS] * DESCRIPTORS:
+            raise ValueError("its familiarity statistics have a wrong shape")
+        values = [content["threshold"], *mean, *(value for row in precision for value in row)]
+        if not all(type(value) in (int, float) and np.isfinite(value) for value in values):
+            raise ValueError("its familiarity statistics hold something that is not a number")
+        return cls(np.array(mean, np.float64), np.array(precision, np.float64), float(content["threshold"]))
 
 
 def describe(images: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -48,9 +84,9 @@ def describe(images: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.concatenate(features, axis=1)
 
 
-def fit_familiarity(
+def fit_distribution(
     described: NDArray[np.float64], patients: NDArray[np.int64], *, quantile: float = 0.995
-) -> dict[str, Any]:
+) -> ImageDistribution:
     """Fit the statistics on the slices of all patients, and the threshold on patients left out in turn.
 
     The patients are split into nine parts (fewer where there are fewer patients); the distances of each part are taken
@@ -62,8 +98,7 @@ def fit_familiarity(
         quantile: Share of the left-out slices that shall be familiar.
 
     Returns:
-        ``mean`` (d values), ``precision`` (d x d values) and ``threshold`` (squared distance a dimension), rounded so
-        that they are short in JSON.
+        The distribution, rounded so that it is short in JSON.
     """
     names, place = np.unique(patients, return_inverse=True)
     if len(names) < 2:
@@ -73,30 +108,30 @@ def fit_familiarity(
     for left_out in np.unique(part):
         statistics = _statistics(described[part != left_out])
         distances[part == left_out] = distance(statistics, described[part == left_out])
-    return {**_statistics(described), "threshold": round(float(np.quantile(distances, quantile)), 4)}
+    return replace(_statistics(described), threshold=round(float(np.quantile(distances, quantile)), 4))
 
 
-def distance(statistics: dict[str, Any], described: NDArray[np.float64]) -> NDArray[np.float64]:
+def distance(distribution: ImageDistribution, described: NDArray[np.float64]) -> NDArray[np.float64]:
     """Squared Mahalanobis distance a dimension from the training slices, shape (n,); about 1 is usual.
 
     Args:
-        statistics: What :func:`fit_familiarity` gave.
+        distribution: What :func:`fit_distribution` gave.
         described: What :func:`describe` gave for slices, shape (n, DESCRIPTORS).
     """
-    offset = described - np.asarray(statistics["mean"])
-    return np.einsum("ni,ij,nj->n", offset, np.asarray(statistics["precision"]), offset) / offset.shape[1]
+    offset = described - distribution.mean
+    return np.einsum("ni,ij,nj->n", offset, distribution.precision, offset) / offset.shape[1]
 
 
-def is_familiar(statistics: dict[str, Any], images: NDArray[np.float32]) -> NDArray[np.bool_]:
+def is_familiar(distribution: ImageDistribution, images: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which slices lie within the threshold, shape (n,)."""
-    return distance(statistics, describe(images)) <= statistics["threshold"]
+    return distance(distribution, describe(images)) <= distribution.threshold
 
 
-def _statistics(described: NDArray[np.float64]) -> dict[str, Any]:
+def _statistics(described: NDArray[np.float64]) -> ImageDistribution:
     covariance = np.cov(described, rowvar=False)
     covariance = (1 - _SHRINKAGE) * covariance + np.diag(_SHRINKAGE * np.diag(covariance) + _LEAST_VARIANCE)
     precision = np.linalg.inv(covariance)
-    return {"mean": described.mean(axis=0).round(6).tolist(), "precision": precision.round(6).tolist()}
+    return ImageDistribution(described.mean(axis=0).round(6), np.asarray(precision, np.float64).round(6))
 
 
 def _row_quantiles(rows: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ..bundles.bundle import ModelBundle
+from ..bundles.bundle import METADATA, ModelBundle
 from ..errors import BundleError
 from .loading import load_estimator
 
@@ -28,7 +28,7 @@ def add_bundle(folder: str | Path, models: str | Path) -> Path:
     partial = target.with_name(f".{target.name}.partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        for path in ("configs/metadata.json", *bundle.quality["weights"]):  # nothing but what was checked
+        for path in (METADATA, *bundle.header.checksums):  # nothing but what was checked
             (partial / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.folder / path, partial / path)
         ModelBundle.load(partial)

@@ -1,96 +1,120 @@
-"""Which model assesses a case; each is loaded once."""
+"""Which model assesses a segment: one that knows the structure, that the case can feed, and that errs least."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..bundles.bundle import ModelBundle
-from ..bundles.catalogue import bundle_for_segment, bundle_with_checksum
-from ..case.case import Case
-from ..case.checks import is_name_of_label
-from ..errors import InputError
-from ..report.report import ModelIdentity
-from .base import Estimator
-from .loading import load_estimator
+from ..bundles.bundle import METADATA, ModelBundle
+from ..bundles.catalogue import available_bundles, bundle_with_checksum, find_bundle, models_folder
+from ..bundles.header import TrainedTarget
+from ..case.case import CaseInput
+from ..errors import BundleError
+from .registry import family_of, settings_of
+
+IMAGE_AND_MASK = frozenset({CaseInput.IMAGE, CaseInput.MASK})
 
 
-class EstimatorChoice:
-    """The estimators of many cases: one model for all, or for each the one that fits its segment; each loaded once.
+def load_bundle(folder: str | Path) -> ModelBundle:
+    """Read and check a bundle with the block of its family; weights stay on disk.
+
+    Raises:
+        BundleError: Something is missing, damaged, unknown or unsafe.
+    """
+    bundle = ModelBundle.load(folder)
+    settings_of(bundle)
+    return bundle
+
+
+class ModelSelection:
+    """Chooses among the models that come with the library and the user's own; each is checked once.
 
     Args:
-        model: Name of a bundled model or a bundle's folder; ``None`` chooses by the segment.
-        device: See :func:`load_estimator`.
+        folders: The user's own folders of models.
     """
 
-    def __init__(self, model: str | None = None, device: str = "auto") -> None:
-        self.model = model
-        self.device = device
-        self._loaded: dict[str, Estimator] = {}
-        self._bundles: dict[tuple[str, str | None], ModelBundle] = {}
+    def __init__(self, folders: Iterable[str | Path] = ()) -> None:
+        self.folders = tuple(Path(folder) for folder in folders)
+        self._checked: dict[tuple[Path, float], ModelBundle] = {}
 
-    def for_case(self, case: Case) -> Estimator:
-        """The estimator for a case.
+    def bundle(self, name_or_folder: str | Path) -> ModelBundle:
+        """The model of this name or in this folder; checked anew when its metadata changed on disk.
 
         Raises:
-            BundleError: Its model is missing or damaged.
-            InputError: The device is unknown or absent.
+            BundleError: It is missing or damaged.
         """
-        chosen: str | ModelBundle
-        if self.model is not None:
-            chosen, key = self.model, self.model
-        else:
-            chosen = self._bundle_for(case)
-            key = chosen.sha256
-        if key not in self._loaded:
-            self._loaded[key] = load_estimator(chosen, self.device)
-        return self._loaded[key]
+        return self._load(find_bundle(name_or_folder))
 
-    def as_told(self, case: Case, *, alone: bool) -> Case:
-        """The case with what the user said of it by naming a model: the one segment meant, if nothing else says what it
-        is, is what that model was trained on.
+    def best(
+        self, name: str | None, code: str | None = None, inputs: frozenset[CaseInput] = IMAGE_AND_MASK
+    ) -> tuple[ModelBundle, bool]:
+        """The best model for a segment, and whether it knows the structure.
 
         Args:
-            case: The case.
-            alone: Whether it is the only segment, by choice or since the file has no other.
-        """
-        named = case.terminology_code or not is_name_of_label(case.segment)
-        if self.model is None or named or not alone:
-            return case
-        if case.structure and self._bundle_for(case).target.matches(None, case.structure):
-            return case  # a word that no model goes by says nothing against it
-        return replace(case, structure=self.for_case(case).bundle.target.name)
+            name: Name of the segment, or what it is.
+            code: SNOMED-CT code of the segment, where it has one.
+            inputs: What the case holds.
 
-    def _bundle_for(self, case: Case) -> ModelBundle:
-        wanted = (case.structure_name, case.terminology_code)
-        if wanted not in self._bundles:
-            self._bundles[wanted], _ = bundle_for_segment(*wanted)
-        return self._bundles[wanted]
-
-
-@dataclass
-class EstimatorCache:
-    """Estimators by bundle folder: loading the networks takes longer than assessing with them."""
-
-    _estimators: dict[tuple[str, float], Estimator] = field(default_factory=dict)
-
-    def get(self, folder: Path) -> Estimator:
-        """The estimator of a bundle; loaded anew when its metadata changed on disk."""
-        key = (str(folder), (folder / "configs" / "metadata.json").stat().st_mtime)
-        if key not in self._estimators:
-            self._estimators[key] = load_estimator(folder)
-        return self._estimators[key]
-
-    def of_model(self, model: ModelIdentity, model_folders: tuple[str, ...]) -> Estimator:
-        """The estimator that a report was made with.
+        Returns:
+            The model with the lowest error among those that know the structure, and ``True``; else the default model
+            and ``False``.
 
         Raises:
-            InputError: The model, or this version of it, is no longer here.
+            BundleError: A model that comes with the library is damaged.
         """
-        for estimator in self._estimators.values():
-            if estimator.bundle.sha256 == model.sha256:
-                return estimator
-        folder = bundle_with_checksum(model.sha256, model_folders)
-        if folder is None:
-            raise InputError(f"The model {model.name} {model.version} of these results is not here: assess again.")
-        return self.get(folder)
+        known = [(bundle, bundle.target_for(code, name)) for bundle in self._usable(inputs)]
+        matching = [(bundle, target) for bundle, target in known if target is not None]
+        if matching:
+            return _lowest_error(matching), True
+        return self.default(), False
+
+    def default(self) -> ModelBundle:
+        """The model with the lowest error for the structure that most models of the library know.
+
+        Errors of different structures do not compare: some are easier to judge than others.
+
+        Raises:
+            BundleError: No usable model comes with the library.
+        """
+        own = [bundle for bundle in self._usable(IMAGE_AND_MASK) if bundle.folder.parent == models_folder()]
+        if not own:
+            raise BundleError(
+                f"There is no model in {models_folder()}: install the package again, or give --model FOLDER."
+            )
+        targets = [(bundle, target) for bundle in own for target in bundle.header.targets]
+        codes = [target.structure.snomed for _, target in targets]
+        most = max(codes, key=codes.count)
+        return _lowest_error([pair for pair, code in zip(targets, codes, strict=True) if code == most])
+
+    def with_checksum(self, sha256: str) -> ModelBundle | None:
+        """The model whose metadata has this SHA-256, as reports give it; ``None`` if it is not here."""
+        folder = bundle_with_checksum(sha256, self.folders)
+        return None if folder is None else self._load(folder)
+
+    def _usable(self, inputs: frozenset[CaseInput]) -> list[ModelBundle]:
+        """The models whose requirements a case meets."""
+        usable = []
+        for folder in available_bundles(self.folders):
+            try:
+                bundle = self._load(folder)
+            except BundleError:
+                if folder.parent == models_folder():
+                    raise  # a damaged installation; a damaged model of the user's own only leaves the choice
+                continue
+            if family_of(bundle).requires <= inputs:
+                usable.append(bundle)
+        return usable
+
+    def _load(self, folder: Path) -> ModelBundle:
+        key = (folder, (folder / METADATA).stat().st_mtime)
+        if key not in self._checked:  # checksums of all weights take longer than an assessment
+            self._checked[key] = load_bundle(folder)
+        return self._checked[key]
+
+
+def _lowest_error(candidates: Sequence[tuple[ModelBundle, TrainedTarget]]) -> ModelBundle:
+    """Errors on different test sets do not compare: those on the set that most candidates share decide."""
+    names = [target.evaluation.test_set for _, target in candidates]
+    shared = max(names, key=names.count)
+    measured = [pair for pair, name in zip(candidates, names, strict=True) if name == shared]
+    return min(measured, key=lambda pair: pair[1].evaluation.mae)[0]

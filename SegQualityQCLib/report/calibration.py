@@ -9,7 +9,7 @@ interval, to be multiplied by the expected error.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,79 @@ COVERAGE = 0.9
 _SMALLEST_BIN = 40  # below this, the outer quantiles of a 90 % interval rest on two or three residuals
 
 
+@dataclass(frozen=True)
+class IntervalTable:
+    """The offsets of an interval, for each bin of predicted Dice.
+
+    Attributes:
+        edges: Ends of the bins, ascending, one more than bins.
+        low: Offset of the lower end in each bin, at most 0, in units of the expected error.
+        high: Offset of the upper end in each bin, at least 0.
+    """
+
+    edges: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def interval(self, dice: float, spread: float = 1.0) -> tuple[float, float]:
+        """The interval around a predicted Dice, clipped to [0, 1]; it holds the prediction.
+
+        Args:
+            dice: Predicted Dice in [0, 1].
+            spread: The error expected of it.
+        """
+        place = min(max(int(np.searchsorted(self.edges, dice, side="right")) - 1, 0), len(self.edges) - 2)
+        low = min(max(dice + self.low[place] * spread, 0.0), dice)
+        high = max(min(dice + self.high[place] * spread, 1.0), dice)
+        return low, high
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """The table as JSON types."""
+        return {key: list(values) for key, values in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: Any) -> IntervalTable:
+        """Read a table from JSON types.
+
+        Raises:
+            ValueError: It is not a calibration table.
+            KeyError: A part of it is missing.
+        """
+        edges, low, high = (content[key] for key in ("edges", "low", "high"))
+        values = [*edges, *low, *high]
+        if not all(type(v) in (int, float) and math.isfinite(v) for v in values):
+            raise ValueError("a calibration table holds something that is not a number")
+        if len(edges) < 2 or len(low) != len(edges) - 1 or len(high) != len(edges) - 1:
+            raise ValueError("a calibration table has a wrong length")
+        if sorted(edges) != list(edges) or max(low) > 0 or min(high) < 0:
+            raise ValueError("a calibration table is out of order")
+        return cls(tuple(edges), tuple(low), tuple(high))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The 90 % intervals of a model for one structure: of slices, and of volumes of several slices."""
+
+    slice: IntervalTable
+    volume: IntervalTable
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tables as JSON types, with the coverage that they were fitted for."""
+        return {"coverage": COVERAGE, "slice": self.slice.to_dict(), "volume": self.volume.to_dict()}
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Calibration:
+        """Read the tables from JSON types; raises as :meth:`IntervalTable.from_dict` does."""
+        return cls(IntervalTable.from_dict(content["slice"]), IntervalTable.from_dict(content["volume"]))
+
+
 def fit_table(
     predicted: ArrayLike,
     true: ArrayLike,
     spread: ArrayLike = 1.0,
     *,
     bins: int = 10,
-) -> dict[str, list[float]]:
+) -> IntervalTable:
     """Fit the offsets of the interval on held-out cases.
 
     Bins hold equally many predictions, and fewer bins are made where there are fewer than 40 for each.
@@ -37,8 +103,10 @@ def fit_table(
         bins: Number of bins at most.
 
     Returns:
-        ``edges`` (n_bins + 1 values from 0 to 1), ``low`` (n_bins values at most 0) and ``high`` (at least 0), to be
-        added to a predicted Dice of that bin as so many times its expected error.
+        The offsets to add to a predicted Dice, in units of its expected error; the bins span [0, 1].
+
+    Raises:
+        ValueError: The vectors differ in length or are empty.
     """
     predicted, true = np.asarray(predicted, float), np.asarray(true, float)
     if predicted.shape != true.shape or predicted.ndim != 1 or len(predicted) == 0:
@@ -54,32 +122,7 @@ def fit_table(
         residuals = scaled[places == place]
         low.append(min(0.0, -_conformal_quantile(-residuals, 1 - tail)))
         high.append(max(0.0, _conformal_quantile(residuals, 1 - tail)))
-    return {"edges": edges.tolist(), "low": low, "high": high}
-
-
-def interval(table: dict[str, Any], dice: float, spread: float = 1.0) -> tuple[float, float]:
-    """The interval around a predicted Dice and its expected error, clipped to [0, 1] and holding the prediction."""
-    edges: Sequence[float] = table["edges"]
-    place = min(max(int(np.searchsorted(edges, dice, side="right")) - 1, 0), len(edges) - 2)
-    low = min(max(dice + table["low"][place] * spread, 0.0), dice)
-    high = max(min(dice + table["high"][place] * spread, 1.0), dice)
-    return low, high
-
-
-def check_table(table: Any) -> None:
-    """Check a table read from a bundle.
-
-    Raises:
-        ValueError: It is no calibration table.
-    """
-    edges, low, high = (table[key] for key in ("edges", "low", "high"))
-    values = [*edges, *low, *high]
-    if not all(type(v) in (int, float) and math.isfinite(v) for v in values):
-        raise ValueError("a calibration table holds something that is not a number")
-    if len(edges) < 2 or len(low) != len(edges) - 1 or len(high) != len(edges) - 1:
-        raise ValueError("a calibration table has a wrong length")
-    if sorted(edges) != list(edges) or max(low) > 0 or min(high) < 0:
-        raise ValueError("a calibration table is out of order")
+    return IntervalTable(tuple(edges.tolist()), tuple(low), tuple(high))
 
 
 def _conformal_quantile(scores: NDArray[np.float64], level: float) -> float:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from .calibration import interval
+from .calibration import IntervalTable
 from .report import SliceScore, Status, VolumeScore
 
 
-def volume_score(table: dict[str, Any], scores: list[SliceScore]) -> VolumeScore:
+def volume_score(table: IntervalTable, scores: list[SliceScore]) -> VolumeScore:
     """Predicted Dice of a volume, with its interval by the calibration table for volumes.
 
     A volume of one slice has that slice's interval. Slices without a score may be as bad or as good as any.
@@ -19,7 +18,7 @@ def volume_score(table: dict[str, Any], scores: list[SliceScore]) -> VolumeScore
     dice = volume_dice(scores)
     if dice is None:
         return VolumeScore(None, None, None)
-    low, high = interval(table, dice)
+    low, high = table.interval(dice)
     rated = [(score.low, score.high) for score in scores if score.dice is not None or score.status is Status.GAP]
     if len(rated) == 1 and rated[0][0] is not None and rated[0][1] is not None:
         low, high = rated[0][0], rated[0][1]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from ..bundles.bundle import ModelBundle
-from ..bundles.catalogue import available_bundles, bundle_for_segment, find_bundle
 from ..case.case import Case
 from ..errors import EmptySegmentError, InputError, ReportError
-from ..estimators.selection import EstimatorCache
+from ..estimators.base import MapKind
+from ..estimators.loading import EstimatorCache
+from ..estimators.selection import ModelSelection
 from ..report.report import QualityReport
 from .assessed_content import check_shown, shown_by
 from .node_cases import case_of, segment_ids, slice_checksums, terminology_code
@@ -36,7 +34,6 @@ class Request:
         axis: Slice axis ``"i"``, ``"j"`` or ``"k"``; ``None`` takes that of the largest spacing.
         threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
         difference: Whether to write the difference image of the first segment.
-        model_folders: Further folders with bundles.
     """
 
     volume_node: Any
@@ -46,7 +43,6 @@ class Request:
     axis: str | None = None
     threshold: float = 0.7
     difference: bool = False
-    model_folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,7 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
     reports: dict[str, QualityReport] = {}
     difference, note = None, ""
     for done, (key, case) in enumerate(cases.items()):
-        estimator = estimators.get(_bundle_folder(request, case))
+        estimator = estimators.for_case(case, request.model)
         yield Progress(done / len(cases), f"Assessing {case.segment}")
         for step in estimator.iter_assess(case, batch_size=batch_size):
             fraction = (done + step.done / step.total) / len(cases)
@@ -90,9 +86,9 @@ def iter_assess(request: Request, estimators: EstimatorCache, *, batch_size: int
             if step.report is not None:
                 reports[key] = step.report
         if request.difference and difference is None:
-            if hasattr(estimator, "difference_image"):
+            if MapKind.DIFFERENCE in estimator.gives:
                 yield Progress(0.95 * (done + 1) / len(cases), "Computing the difference image")
-                difference, note = estimator.difference_image(case, reports[key]), ""
+                difference, note = estimator.maps(case, reports[key])[MapKind.DIFFERENCE], ""
             else:
                 note = f"The model {estimator.bundle.name} makes no difference image."
     check_nodes(request)
@@ -137,40 +133,14 @@ def _chosen_segments(request: Request) -> list[str]:
     return chosen
 
 
-def _bundle_folder(request: Request, case: Case) -> Path:
-    if request.model:
-        return find_bundle(request.model)
-    return _best_bundle(case.segment, case.terminology_code, request.model_folders)[0].folder
-
-
-def _best_bundle(name: str, code: str | None, folders: tuple[str, ...]) -> tuple[ModelBundle, bool]:
-    here = tuple(
-        (str(folder), (folder / "configs" / "metadata.json").stat().st_mtime) for folder in available_bundles(folders)
-    )
-    return _best_of(name, code, folders, here)
-
-
-@lru_cache(maxsize=64)  # checking the weights of all bundles takes longer than assessing
-def _best_of(
-    name: str, code: str | None, folders: tuple[str, ...], here: tuple[tuple[str, float], ...]
-) -> tuple[ModelBundle, bool]:
-    return bundle_for_segment(name, code, folders)
-
-
-@lru_cache(maxsize=64)  # as above
-def _checked_bundle(folder: Path, changed: float) -> ModelBundle:
-    return ModelBundle.load(folder)
-
-
-def model_fits(request: Request, segment_id: str) -> tuple[str, bool]:
+def model_fits(request: Request, segment_id: str, selection: ModelSelection) -> tuple[str, bool]:
     """Name of the model that a segment would be assessed with, and whether it was trained on that structure."""
     segment = request.segmentation_node.GetSegmentation().GetSegment(segment_id)
     code, name = terminology_code(segment), segment.GetName()
     if request.model:
-        folder = find_bundle(request.model)
-        bundle = _checked_bundle(folder, (folder / "configs" / "metadata.json").stat().st_mtime)
-        return bundle.name, bundle.target.matches(code, name)
-    bundle, fits = _best_bundle(name, code, request.model_folders)
+        bundle = selection.bundle(request.model)
+        return bundle.name, bundle.target_for(code, name) is not None
+    bundle, fits = selection.best(name, code)
     return bundle.name, fits
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..case.case import Case
 from ..errors import InputError
-from ..estimators.selection import EstimatorCache
+from ..estimators.loading import EstimatorCache
 from .assessed_content import check_shown
 from .assessment import Progress
 from .node_cases import edited_case, ijk_to_world, segment_ids, slice_checksums, unmarked_case
@@ -39,7 +39,6 @@ def iter_rescore(
     edited: EditedCases,
     *,
     threshold: float,
-    model_folders: tuple[str, ...] = (),
     batch_size: int = 4,
 ) -> Iterator[Progress]:
     """Score the slices whose masks changed since they were scored; the scene is written once, at the end.
@@ -51,7 +50,6 @@ def iter_rescore(
         estimators: The loaded models.
         edited: The cases of earlier calls.
         threshold: Predicted Dice below which a slice is low, drawn as a line in the chart.
-        model_folders: Further folders with bundles.
         batch_size: Slices that go through the networks in one step.
 
     Raises:
@@ -79,11 +77,13 @@ def iter_rescore(
         return
     total, done = max(1, sum(map(len, changed.values()))), 0
     for key, indices in changed.items():
-        estimator = estimators.of_model(reports[key].model, model_folders) if indices else None
+        if not indices:
+            continue
+        estimator = estimators.for_report(reports[key].model)
+        prepared = estimator.prepare(cases[key], reports[key].provenance.parameters)
         for first in range(0, len(indices), batch_size):
-            assert estimator is not None
             batch = indices[first : first + batch_size]
-            reports[key] = estimator.rescore(cases[key], reports[key], batch)
+            reports[key] = estimator.rescore(cases[key], reports[key], batch, prepared)
             done += len(batch)
             yield Progress(0.95 * done / total, f"Scoring {reports[key].case.segment} again: slice {done} of {total}")
     if len(reports) < len(results.reports):  # a removed segment's colours may lie anywhere

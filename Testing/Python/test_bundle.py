@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
-from SegQualityQCLib.bundles.catalogue import available_bundles, bundle_for_segment, default_bundle, find_bundle
+from SegQualityQCLib.bundles.catalogue import available_bundles, find_bundle
 from SegQualityQCLib.errors import BundleError
 from SegQualityQCLib.estimators.installing import add_bundle
 from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.estimators.networks.weights import read_weights
+from SegQualityQCLib.estimators.selection import ModelSelection
 
 NAMES = [path.name for path in available_bundles()]
 
@@ -56,8 +58,8 @@ def test_each_bundled_model_is_whole_and_small(name):
 
 def test_the_default_model_is_the_best_of_the_myocardium_which_most_models_are_for():
     bundles = [ModelBundle.load(find_bundle(name)) for name in NAMES]
-    errors = {b.name: b.quality["evaluation"]["mae"] for b in bundles if "myocardium" in b.name}
-    assert errors[default_bundle().name] == min(errors.values())
+    errors = {b.name: b.header.targets[0].evaluation.mae for b in bundles if "myocardium" in b.name}
+    assert errors[ModelSelection().default().name] == min(errors.values())
 
 
 @pytest.mark.parametrize(
@@ -68,20 +70,20 @@ def test_the_default_model_is_the_best_of_the_myocardium_which_most_models_are_f
     ],
 )
 def test_a_segment_is_matched_to_its_model_by_name(name, code, expected):
-    bundle, matched = bundle_for_segment(name, code)
+    bundle, matched = ModelSelection().best(name, code)
     assert matched and bundle.target.name == expected
 
 
 def test_a_code_decides_over_a_name():
     myocardium = ModelBundle.load(find_bundle("acdc-lv-myocardium"))
-    bundle, matched = bundle_for_segment("my segment", myocardium.target.snomed)
+    bundle, matched = ModelSelection().best("my segment", myocardium.target.snomed)
     assert matched and bundle.target == myocardium.target
-    assert not bundle_for_segment("myocardium", "10200004")[1]
+    assert not ModelSelection().best("myocardium", "10200004")[1]
 
 
 def test_a_segment_without_a_model_gets_the_default_and_it_is_said():
-    bundle, matched = bundle_for_segment("liver")
-    assert not matched and bundle.name == default_bundle().name
+    bundle, matched = ModelSelection().best("liver")
+    assert not matched and bundle.name == ModelSelection().default().name
 
 
 def test_an_unknown_model_is_answered_with_the_known_names():
@@ -227,11 +229,11 @@ def test_a_tensor_longer_than_its_file_is_refused_before_it_is_read(copy, tmp_pa
 
 
 def test_finite_weights_that_end_in_no_number_give_no_score(copy):
-    state = ModelBundle.load(copy).weights("models/reg_net.pt")
+    state = read_weights(ModelBundle.load(copy), "models/reg_net.pt")
     set_weights(
         copy, {key: torch.full_like(value, 3e38) * torch.randn(value.shape).sign() for key, value in state.items()}
     )
-    with pytest.raises(BundleError, match="no number"):
+    with pytest.raises(BundleError, match="not a number"):
         load_estimator(ModelBundle.load(copy), "cpu")
 
 
@@ -275,6 +277,6 @@ def test_a_sound_model_is_added_whole_with_nothing_beside_it_and_once(copy, tmp_
 def test_weights_stored_with_half_the_digits_are_computed_with_in_float32(copy):
     stored = torch.load(copy / "models/reg_net.pt", weights_only=True)
     set_weights(copy, {key: value.half() for key, value in stored.items()})
-    read = ModelBundle.load(copy).weights("models/reg_net.pt")
+    read = read_weights(ModelBundle.load(copy), "models/reg_net.pt")
     assert {value.dtype for value in read.values()} == {torch.float32}
     assert all(torch.allclose(read[key], stored[key].float(), rtol=1e-3, atol=1e-6) for key in stored)

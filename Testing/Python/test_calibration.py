@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from SegQualityQCLib.report.calibration import check_table, fit_table, interval
+from SegQualityQCLib.report.calibration import IntervalTable, fit_table
 
 
 def simulated(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +21,7 @@ def simulated(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_nine_of_ten_new_values_lie_in_the_interval_over_the_whole_range_of_dice():
     table = fit_table(*simulated(2000, 0))
     predicted, true = simulated(20000, 1)
-    bounds = np.array([interval(table, dice) for dice in predicted])
+    bounds = np.array([table.interval(dice) for dice in predicted])
     held = (bounds[:, 0] <= true) & (true <= bounds[:, 1])
     assert 0.88 <= held.mean() <= 0.92
     for low in (0.0, 0.25, 0.5, 0.75):
@@ -31,7 +31,7 @@ def test_nine_of_ten_new_values_lie_in_the_interval_over_the_whole_range_of_dice
 
 def test_intervals_are_narrow_where_the_errors_are_small():
     table = fit_table(*simulated(2000, 0))
-    width = [np.ptp(interval(table, dice)) for dice in (0.3, 0.95)]
+    width = [np.ptp(table.interval(dice)) for dice in (0.3, 0.95)]
     assert width[1] < width[0] / 2
 
 
@@ -40,7 +40,7 @@ def test_intervals_follow_the_expected_error_where_the_prediction_says_nothing_o
     predicted, spread = rng.uniform(0.4, 0.6, 4000), rng.choice([0.01, 0.06], 4000)
     true = predicted + spread * rng.normal(size=4000)
     table = fit_table(predicted[:2000], true[:2000], spread[:2000])
-    bounds = np.array([interval(table, *each) for each in zip(predicted[2000:], spread[2000:], strict=True)])
+    bounds = np.array([table.interval(*each) for each in zip(predicted[2000:], spread[2000:], strict=True)])
     held = (bounds[:, 0] <= true[2000:]) & (true[2000:] <= bounds[:, 1])
     for size in (0.01, 0.06):
         assert 0.87 <= held[spread[2000:] == size].mean() <= 0.93
@@ -48,14 +48,14 @@ def test_intervals_follow_the_expected_error_where_the_prediction_says_nothing_o
 
 
 def test_few_cases_give_few_bins():
-    assert len(fit_table(*simulated(50, 0))["edges"]) == 2
+    assert len(fit_table(*simulated(50, 0)).edges) == 2
 
 
 @given(st.integers(1, 300), st.integers(0, 5), st.floats(0, 1), st.floats(0.001, 1))
 def test_an_interval_always_holds_its_prediction_and_stays_within_0_and_1(n, seed, dice, spread):
     table = fit_table(*simulated(n, seed), spread)
-    check_table(table)
-    low, high = interval(table, dice, spread)
+    assert IntervalTable.from_dict(table.to_dict()) == table
+    low, high = table.interval(dice, spread)
     assert 0 <= low <= dice <= high <= 1
 
 
@@ -72,4 +72,4 @@ def test_an_interval_always_holds_its_prediction_and_stays_within_0_and_1(n, see
 )
 def test_a_wrong_table_is_refused(table):
     with pytest.raises(ValueError):
-        check_table(table)
+        IntervalTable.from_dict(table)

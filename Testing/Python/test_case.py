@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import reaches_outside, slice_extents, window_around_mask, window_grid
+from SegQualityQCLib.case.field_of_view import reaches_outside, window_around_mask, window_grid
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.networks.inputs import extract
@@ -111,7 +111,7 @@ def test_a_direction_that_is_nearly_degenerate_is_refused():
 
 
 def window_of(case: Case, size=32, spacing_mm=1.5):
-    return window_around_mask(case, slice_extents(case), size=size, spacing_mm=spacing_mm)
+    return window_around_mask(case, size=size, spacing_mm=spacing_mm)
 
 
 def test_the_window_is_centred_on_the_mask_and_shows_what_lies_there():
@@ -141,7 +141,7 @@ def test_nothing_outside_the_window_matters():
 @given(drawn=arrays(np.bool_, st.tuples(*[st.integers(1, 6)] * 3)), axis=st.integers(0, 2))
 def test_the_extents_of_slices_are_those_of_their_drawn_pixels(drawn, axis):
     mask = sitk.GetImageFromArray(drawn.T.astype(np.uint8))  # drawn has the axes i, j, k
-    extents = slice_extents(Case(mask, mask, axis))
+    extents = Case(mask, mask, axis).extents
     for n, plane in enumerate(np.moveaxis(drawn, axis, 0)):
         pixels = np.argwhere(plane)
         assert extents.counts[n] == len(pixels)
@@ -153,10 +153,9 @@ def test_the_extents_of_slices_are_those_of_their_drawn_pixels(drawn, axis):
 
 def test_slices_that_reach_outside_are_named():
     case = Case.from_images(*demo_images(), label=2)
-    extents = slice_extents(case)
-    assert not reaches_outside(case, extents, window_of(case, 144)).any()
+    assert not reaches_outside(case, window_of(case, 144)).any()
     small = window_of(case, 40)
-    outside = reaches_outside(case, extents, small)
+    outside = reaches_outside(case, small)
     assert outside[1] and not outside[8]
 
 

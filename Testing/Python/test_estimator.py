@@ -16,8 +16,10 @@ from SegQualityQCLib.bundles.catalogue import find_bundle
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import BundleError, InputError
+from SegQualityQCLib.estimators.base import MapKind
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.architectures import blurred
+from SegQualityQCLib.report.calibration import IntervalTable
 from SegQualityQCLib.report.report import SliceScore, Status
 from SegQualityQCLib.report.volume_score import volume_score
 
@@ -88,16 +90,16 @@ def test_a_torch_without_numpy_gives_the_same_scores(estimator, case, report, mo
     monkeypatch.setattr(torch.Tensor, "__array__", missing)
     again = estimator.assess(case)
     assert [score.dice for score in again.slices] == [score.dice for score in report.slices]
-    estimator.difference_image(case, again)
+    estimator.maps(case, again)
 
 
-def test_networks_that_cannot_be_tried_out_say_why(estimator, monkeypatch):
+def test_networks_that_cannot_be_tried_out_say_why(monkeypatch):
     def fail(*_):
         raise RuntimeError("Numpy is not available")
 
-    monkeypatch.setattr(estimator, "_tensor", fail)
+    monkeypatch.setattr(torch, "from_dlpack", fail)
     with pytest.raises(BundleError, match=r"window of .* pixels: Numpy is not available"):
-        estimator.try_out()
+        load_estimator("acdc-lv-myocardium", "cpu")
 
 
 STORAGES = [
@@ -156,9 +158,7 @@ def test_an_empty_slice_between_drawn_ones_is_a_gap_and_lowers_the_volume(estima
     assert holed.volume.dice < mean
 
 
-@pytest.mark.parametrize(
-    "table", [{"edges": [0, 1], "low": [0], "high": [0]}, {"edges": [0, 1], "low": [-2], "high": [2]}]
-)
+@pytest.mark.parametrize("table", [IntervalTable((0, 1), (0,), (0,)), IntervalTable((0, 1), (-2,), (2,))])
 def test_the_interval_of_a_volume_holds_its_prediction_to_the_last_digit(table):
     rng = np.random.default_rng(0)
     for _ in range(2000):
@@ -174,7 +174,7 @@ def test_the_interval_of_a_volume_holds_its_prediction_to_the_last_digit(table):
 
 def test_a_volume_of_one_slice_has_the_interval_of_that_slice():
     scores = [SliceScore(0, Status.EMPTY, None, None, None, 0.0), SliceScore(1, Status.SCORED, 0.5, 0.3, 0.6, 7.0)]
-    volume = volume_score({"edges": [0, 1], "low": [-0.01], "high": [0.01]}, scores)
+    volume = volume_score(IntervalTable((0, 1), (-0.01,), (0.01,)), scores)
     assert (volume.low, volume.dice, volume.high) == (0.3, 0.5, 0.6)
 
 
@@ -266,7 +266,7 @@ def test_a_model_with_smoothing_predicts_of_an_image_what_it_would_without_of_th
         content["quality"]["image_smoothing"] = pixels
         metadata.write_text(json.dumps(content), encoding="utf-8")
     plain, smoothing = (load_estimator(folder, "cpu") for folder in (plain, smoothing))
-    _, _, seen = plain.windowed(case)
+    _, seen = plain.windowed(case)
     image, mask = seen.image[1:3], seen.mask[1:3]
     image_blurred = blurred(torch.from_numpy(image)[:, None], 2.0)[:, 0].numpy()
     expected = plain.predict(image_blurred, mask).dice
@@ -275,7 +275,7 @@ def test_a_model_with_smoothing_predicts_of_an_image_what_it_would_without_of_th
 
 
 def test_the_difference_image_lies_where_the_window_lies(estimator, case, report):
-    difference = estimator.difference_image(case, report)
+    difference = estimator.maps(case, report)[MapKind.DIFFERENCE]
     array = sitk.GetArrayViewFromImage(difference)
     assert array.min() >= 0 and array.max() <= 2
     centre = [(n - 1) / 2 for n in difference.GetSize()]

@@ -9,9 +9,16 @@ import SimpleITK as sitk
 from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.bundles.catalogue import available_bundles
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import slice_extents, window_around_mask
+from SegQualityQCLib.case.field_of_view import window_around_mask
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.distribution_check import DESCRIPTORS, describe, distance, fit_familiarity, is_familiar
+from SegQualityQCLib.estimators.distribution_check import (
+    DESCRIPTORS,
+    ImageDistribution,
+    describe,
+    distance,
+    fit_distribution,
+    is_familiar,
+)
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.inputs import extract
 from SegQualityQCLib.report.report import Status
@@ -24,8 +31,7 @@ BUNDLES = [ModelBundle.load(path) for path in available_bundles()]
 def slices():
     """The drawn slices of the demo heart as the networks see them, shape (n, 144, 144)."""
     case = demo_case()
-    extents = slice_extents(case)
-    seen = extract(case, window_around_mask(case, extents, size=144, spacing_mm=1.5))
+    seen = extract(case, window_around_mask(case, size=144, spacing_mm=1.5))
     return seen.image[seen.mask.any(axis=(1, 2))]
 
 
@@ -48,8 +54,8 @@ def test_a_picture_that_is_resolved_less_well_one_way_is_unfamiliar(slices, bund
     """As a stack of slices 9 mm apart looks from its side."""
     coarse = np.repeat(slices.take(range(0, 144, 6), axis), 6, axis)
     stack = np.stack([np.roll(coarse, step, axis) for step in range(-3, 3)]).mean(axis=0)
-    assert is_familiar(bundle.quality["familiarity"], slices).any()
-    assert not is_familiar(bundle.quality["familiarity"], stack).any()
+    assert is_familiar(ImageDistribution.from_dict(bundle.header.block["familiarity"]), slices).any()
+    assert not is_familiar(ImageDistribution.from_dict(bundle.header.block["familiarity"]), stack).any()
 
 
 def described_patients(rng, patients: int, slices: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -61,21 +67,21 @@ def described_patients(rng, patients: int, slices: int = 60) -> tuple[np.ndarray
 
 def test_slices_of_unknown_patients_are_familiar_as_often_as_asked():
     rng = np.random.default_rng(0)
-    statistics = fit_familiarity(*described_patients(rng, 80), quantile=0.95)
+    statistics = fit_distribution(*described_patients(rng, 80), quantile=0.95)
     unknown, _ = described_patients(rng, 400)
     assert 0.93 <= np.mean(distance(statistics, unknown) <= statistics["threshold"]) <= 0.97
 
 
 def test_a_patient_does_not_vouch_for_its_own_slices():
     described, patients = described_patients(np.random.default_rng(0), 20)
-    statistics = fit_familiarity(described, patients)
-    alone = fit_familiarity(described, np.arange(len(described)))
+    statistics = fit_distribution(described, patients)
+    alone = fit_distribution(described, np.arange(len(described)))
     assert statistics["threshold"] > alone["threshold"]
 
 
 def test_one_patient_is_too_few():
     with pytest.raises(ValueError, match="at least two patients"):
-        fit_familiarity(np.zeros((5, DESCRIPTORS)), np.zeros(5, int))
+        fit_distribution(np.zeros((5, DESCRIPTORS)), np.zeros(5, int))
 
 
 def test_the_short_axis_of_a_real_patient_is_familiar_and_its_long_axis_is_not(acdc_root):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import slice_extents, window_around_mask, window_grid
+from SegQualityQCLib.case.field_of_view import window_around_mask, window_grid
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.loading import load_estimator
@@ -136,7 +136,7 @@ def check_that_it_is_a_report_or_a_sentence(estimator, images: tuple) -> None:
         assert str(error).endswith(".") and "\n" not in str(error)
         return
     assert [score.index for score in report.slices] == list(range(case.n_slices)) == sorted(report.order)
-    areas = slice_extents(case).counts * case.pixel_area_mm2
+    areas = case.extents.counts * case.pixel_area_mm2
     for score, area in zip(report.slices, areas, strict=True):
         assert score.area_mm2 == pytest.approx(area)
         assert (score.status in (Status.EMPTY, Status.GAP)) == (area == 0)
@@ -193,8 +193,8 @@ def test_no_scale_and_no_offset_of_the_intensities_changes_a_score(estimator, us
 @given(st.integers(0, 2**32 - 1), st.floats(1, 1e4))
 def test_nothing_outside_the_window_changes_a_score(estimator, usual, seed, loud):
     case = Case.from_images(IMAGE, LABELS, label=MYOCARDIUM)
-    quality = estimator.bundle.quality["window"]
-    window = window_around_mask(case, slice_extents(case), size=quality["size"], spacing_mm=quality["spacing_mm"])
+    settings = estimator.settings
+    window = window_around_mask(case, size=settings.size, spacing_mm=settings.spacing_mm)
     inside = window_grid(case, window) + 1
     seen = sitk.Resample(inside, IMAGE, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
     near = sitk.GetArrayFromImage(sitk.BinaryDilate(seen, [2, 2, 0])).astype(bool)  # its pixels are interpolated

@@ -14,8 +14,7 @@ from slicer_harness.scenes import new_scene
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.loading import load_estimator
-from SegQualityQCLib.estimators.selection import EstimatorCache, EstimatorChoice
+from SegQualityQCLib.estimators.loading import EstimatorCache, load_estimator
 from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 from SegQualityQCLib.scene.originals import restore_slice
 from SegQualityQCLib.scene.rescoring import EditedCases, iter_rescore
@@ -48,7 +47,7 @@ def test_the_sample_has_the_scores_that_it_had(model):
 
 @pytest.fixture(scope="module")
 def estimators():
-    return EstimatorChoice(None, "cpu")
+    return EstimatorCache(device="cpu")
 
 
 @pytest.mark.parametrize("patient", PATIENTS)

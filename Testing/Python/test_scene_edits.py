@@ -11,7 +11,7 @@ from slicer_harness.scenes import new_scene
 from vtk.util.numpy_support import vtk_to_numpy
 
 from SegQualityQCLib.demo import demo_images
-from SegQualityQCLib.estimators.selection import EstimatorCache
+from SegQualityQCLib.estimators.loading import EstimatorCache
 from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.originals import restore_slice

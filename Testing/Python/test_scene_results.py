@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.selection import EstimatorCache
+from SegQualityQCLib.estimators.loading import EstimatorCache
 from SegQualityQCLib.scene.assessment import Request, iter_assess, remove_results
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
 from SegQualityQCLib.scene.navigation import go_to_segment, go_to_slice

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import Window, slice_extents, window_around_mask
+from SegQualityQCLib.case.field_of_view import Window, window_around_mask
 from SegQualityQCLib.errors import InputError
 
 from ..study.artifacts import write_arrays
@@ -89,4 +89,4 @@ def _path(study: Study) -> Path:
 def margin_window(study: Study, case: Case) -> Window:
     """Where a volume's windows in the cache lie, their margin included; the case is what :meth:`Volume.read` gave."""
     size = study.window_size + 2 * study.margin
-    return window_around_mask(case, slice_extents(case), size=size, spacing_mm=study.window_spacing_mm)
+    return window_around_mask(case, size=size, spacing_mm=study.window_spacing_mm)

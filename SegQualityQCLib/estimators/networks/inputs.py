@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 from ...case.case import Case
 from ...case.field_of_view import Window, resample_slices
 from ...errors import InputError
-
-INTENSITY_PERCENTILES = (0.5, 99.5)
+from .settings import INTENSITY_PERCENTILES
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,38 @@ class WindowedCase:
     mask: NDArray[np.uint8]
     indices: NDArray[np.int64]
     intensity_range: tuple[float, float]
+
+
+class PreparedImage:
+    """The image of a case in its field of view; slices are resampled when they are asked for, and kept.
+
+    Attributes:
+        window: The field of view.
+        intensity_range: Image values that are mapped to -1 and 1.
+    """
+
+    def __init__(self, case: Case, window: Window, intensity_range: tuple[float, float] | None = None) -> None:
+        self.window = window
+        self._case = case
+        self._slices: dict[int, NDArray[np.float32]] = {}
+        if intensity_range is not None:
+            self.intensity_range = intensity_range
+            return
+        seen = extract(case, window)
+        self.intensity_range = seen.intensity_range
+        self._slices = dict(enumerate(seen.image))
+
+    def image(self, slices: Sequence[int]) -> NDArray[np.float32]:
+        """The image of some slices, ascending, shape (n, size, size) in [-1, 1]."""
+        missing = np.array([index for index in slices if index not in self._slices], np.int64)
+        if len(missing):
+            image = resample_slices(self._case, self._case.image, self.window, missing, sitk.sitkLinear)
+            self._slices |= dict(zip(missing.tolist(), normalised(image, self.intensity_range), strict=True))
+        return np.stack([self._slices[index] for index in slices])
+
+    def mask(self, case: Case, slices: Sequence[int]) -> NDArray[np.uint8]:
+        """What is drawn on some slices of the case as it is now, shape (n, size, size)."""
+        return resample_slices(case, case.mask, self.window, np.array(slices, np.int64), sitk.sitkNearestNeighbor)
 
 
 def extract(

@@ -1,0 +1,58 @@
+"""The report of a case from the scores of its slices, alike for all families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from .. import __version__
+from ..case.case import Case
+from ..case.grids import AXIS_NAMES
+from ..report.calibration import Calibration
+from ..report.report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status
+from ..report.volume_score import volume_score
+
+
+def build_report(
+    case: Case,
+    scores: Sequence[SliceScore],
+    *,
+    model: ModelIdentity,
+    calibration: Calibration,
+    matched: bool,
+    parameters: Mapping[str, Any],
+    flags: Sequence[str] = (),
+) -> QualityReport:
+    """Make the report of a case.
+
+    Args:
+        case: The case.
+        scores: One score a slice, in ascending index.
+        model: Which model made them.
+        calibration: The intervals of the model for this structure.
+        matched: Whether the segment is known to be what the model was trained on.
+        parameters: What repeats the assessment, as JSON types.
+        flags: What the estimator has to say of the whole case.
+    """
+    statuses = {score.status for score in scores}
+    said = list(case.flags)
+    said += [] if matched else ["model_unmatched"]
+    said += ["gaps"] if Status.GAP in statuses else []
+    said += ["partly_scored"] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
+    said += flags
+    return QualityReport(
+        model=model,
+        case=CaseDescription(
+            case.image_name,
+            case.segmentation_name,
+            case.segment,
+            AXIS_NAMES[case.axis],
+            case.spacing_mm,
+            case.n_slices,
+        ),
+        volume=volume_score(calibration.volume, list(scores)),
+        slices=tuple(scores),
+        provenance=Provenance(__version__, datetime.now(timezone.utc).isoformat(timespec="seconds"), dict(parameters)),
+        flags=tuple(said),
+    )
