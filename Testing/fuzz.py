@@ -29,14 +29,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import SimpleITK as sitk
 
-from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.bundles.catalogue import find_bundle
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
 from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, case_row
 from SegQualityQCLib.errors import SegQualityError
+from SegQualityQCLib.estimators.selection import load_bundle
 from SegQualityQCLib.reading.cases import read_cases
-from SegQualityQCLib.report.calibration import interval
 from SegQualityQCLib.report.csv_table import csv_rows, reports_to_csv
 from SegQualityQCLib.report.report import (
     CaseDescription,
@@ -140,12 +139,13 @@ def bundle_target(folder: Path) -> Target:
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        bundle = ModelBundle.load(bundle_folder)
-        bundle.target.matches(None, bundle.name + bundle.version)
-        for table in ("slice", "volume"):
-            low, high = interval(bundle.quality["calibration"][table], 0.5)
-            assert 0 <= low <= 0.5 <= high <= 1
-        json.dumps([bundle.quality.get("evaluation", {}).get("mae", 0.0)], allow_nan=False)
+        bundle = load_bundle(bundle_folder)
+        bundle.target_for(None, bundle.name + bundle.version)
+        for target in bundle.header.targets:
+            for table in (target.calibration.slice, target.calibration.volume):
+                low, high = table.interval(0.5)
+                assert 0 <= low <= 0.5 <= high <= 1
+        json.dumps(bundle.header.to_metadata(), allow_nan=False)
 
     return Target([sound], read)
 
