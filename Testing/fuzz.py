@@ -145,7 +145,7 @@ def bundle_target(folder: Path) -> Target:
             for table in (target.calibration.slice, target.calibration.volume):
                 low, high = table.interval(0.5)
                 assert 0 <= low <= 0.5 <= high <= 1
-        json.dumps(bundle.header.to_metadata(), allow_nan=False)
+        json.dumps([target.to_dict() for target in bundle.header.targets], allow_nan=False)
 
     return Target([sound], read)
 
