@@ -1,6 +1,6 @@
-"""Checks, without a network, what the Extensions Manager asks of the extension: ``python Testing/check_extension.py``.
+"""Checks, without a network, what the Extensions Manager requires: ``python Testing/check_extension.py``.
 
-Needs Python 3.10 alone. Prints each check with ok or failed and why; the exit status is the number of failed checks.
+Needs only Python 3.10. Prints each check with ok or failed and the reason. Exit status: the number of failed checks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPTIONAL_FIELDS = {"scm_revision", "scm_type", "build_dependencies", "build_subd
 METADATA = ("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS")
 SLICER_BRINGS = {"slicer", "vtk", "qt", "ctk", "SimpleITK", "numpy", "scipy"}
 LARGEST_CLONE_MB = 100
-# Statements that a module of Slicer may have at file scope: anything else would be work done at every start of Slicer.
+# Statements that a module of Slicer may have at file scope: anything else would run at every start of Slicer.
 _FILE_SCOPE = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.ClassDef, ast.FunctionDef, ast.If)
 _TEXT = {".py", ".md", ".txt", ".json", ".yml", ".yaml", ".toml", ".cff", ".ui", ".svg", ".cmake", ".cfg", ""}
 
@@ -31,13 +31,14 @@ class Extension:
     """A checkout of an extension, and what its files say."""
 
     def __init__(self, root: Path) -> None:
+        """Read CMakeLists.txt and the name of the extension in it."""
         self.root = root
         self.cmake = (root / "CMakeLists.txt").read_text(encoding="utf-8")
         found = re.search(r"^project\((\w+)\)$", self.cmake, re.MULTILINE)
         self.name = found.group(1) if found else ""
 
     def metadata(self, field: str) -> str:
-        """The value of ``set(EXTENSION_field "value")`` on one line; empty where there is no such line."""
+        """The value of ``set(EXTENSION_field "value")`` on one line; empty if there is no such line."""
         found = re.search(rf'^set\(EXTENSION_{field} "([^"\n]*)"\)$', self.cmake, re.MULTILINE)
         return found.group(1) if found else ""
 
@@ -51,19 +52,20 @@ class Extension:
         return found.group(1).split() if found else []
 
     def file_of(self, url: str) -> Path:
-        """The file of this checkout that a raw.githubusercontent.com address of its main branch names."""
+        """The file of this checkout for a raw.githubusercontent.com address of its main branch."""
         return self.root / url.partition("/main/")[2]
 
     def installed_python(self) -> list[Path]:
-        """The Python files that Slicer gets."""
+        """The Python files that are installed into Slicer."""
         files = [self.root / name for name in self.listed("LIBRARY_PYTHON_SCRIPTS")]
         return [*files, self.module_file()]
 
     def module_file(self) -> Path:
+        """The scripted module."""
         return self.root / self.name / f"{self.name}.py"
 
     def files(self) -> list[Path]:
-        """The files that are or may come under version control; elsewhere all but environments, caches and builds."""
+        """The files under version control; without Git all but environments, caches and builds."""
         listing = subprocess.run(["git", "ls-files", "-z"], cwd=self.root, capture_output=True, check=False)
         if listing.returncode == 0 and listing.stdout:
             return [
@@ -74,7 +76,7 @@ class Extension:
         return [p for p in files if not any(left_out.fullmatch(part) for part in p.relative_to(self.root).parts[:-1])]
 
     def history_size(self) -> int:
-        """Bytes of history that a clone downloads: each object once, even where packs of this checkout share it."""
+        """Bytes of history that a clone downloads: each object once, even if several packs of this checkout hold it."""
         command = ["git", "rev-list", "--objects", "--all", "--disk-usage"]
         counted = subprocess.run(command, cwd=self.root, capture_output=True, check=False)
         return int(counted.stdout) if counted.returncode == 0 else 0
@@ -110,7 +112,7 @@ def metadata_is_complete(extension: Extension) -> Iterator[str]:
 
 
 def catalogue_entry_is_valid(extension: Extension) -> Iterator[str]:
-    """Catalogue entry: fields as Slicer's schema has them, same dependencies and repository as CMake"""
+    """Catalogue entry: fields as in Slicer's schema, same dependencies and repository as CMake"""
     entry = extension.catalogue_entry()
     for field in sorted(REQUIRED_FIELDS - entry.keys()):
         yield f"field {field} is missing"
@@ -136,7 +138,7 @@ def urls_name_one_repository(extension: Extension) -> Iterator[str]:
 
 
 def licence_is_there(extension: Extension) -> Iterator[str]:
-    """Licence: Apache-2.0 at the root, named in README; one beside each model"""
+    """Licence: Apache-2.0 at the root, named in README; one licence beside each model"""
     licence = extension.root / "LICENSE"
     if not licence.is_file() or "Apache License" not in licence.read_text(encoding="utf-8")[:300]:
         yield "LICENSE is not the Apache License"
@@ -150,7 +152,7 @@ def licence_is_there(extension: Extension) -> Iterator[str]:
 
 
 def icon_is_right(extension: Extension) -> Iterator[str]:
-    """Icon: a PNG of 128 x 128 pixels where its address says"""
+    """Icon: a PNG of 128 x 128 pixels at its address"""
     icon = extension.file_of(extension.metadata("ICONURL"))
     if not icon.is_file():
         yield f"{icon} is missing"
@@ -159,17 +161,17 @@ def icon_is_right(extension: Extension) -> Iterator[str]:
 
 
 def screenshots_are_there(extension: Extension) -> Iterator[str]:
-    """Screenshots: at least one, each a PNG where its address says"""
+    """Screenshots: at least one, each a PNG at its address"""
     urls = extension.metadata("SCREENSHOTURLS").split()
     if not urls:
         yield "EXTENSION_SCREENSHOTURLS is empty"
     for url in urls:
         if _png_size(extension.file_of(url)) is None:
-            yield f"{extension.file_of(url)} is no PNG"
+            yield f"{extension.file_of(url)} is not a PNG"
 
 
 def readme_has_what_reviewers_ask_for(extension: Extension) -> Iterator[str]:
-    """README: summary, picture, module, tutorial with the source of its data, citation"""
+    """README: summary, picture, module, tutorial with the source of its data, citation, intended use"""
     readme = _readme(extension)
     for what, pattern in {
         "a picture": r"!\[[^\]]+\]\(docs/images/",
@@ -192,7 +194,7 @@ def clone_is_small(extension: Extension) -> Iterator[str]:
 
 
 def imports_are_what_slicer_brings(extension: Extension) -> Iterator[str]:
-    """Imports: at file scope only what Slicer brings; torch nowhere that opening the module reaches"""
+    """Imports: at file scope only what Slicer brings; torch in no file that opening the module imports"""
     reached = _reached_at_file_scope(extension, extension.module_file())
     for file in extension.installed_python():
         if not file.is_file():
@@ -205,7 +207,7 @@ def imports_are_what_slicer_brings(extension: Extension) -> Iterator[str]:
 
 
 def nothing_runs_at_import(extension: Extension) -> Iterator[str]:
-    """Start: importing the module's file does no work"""
+    """Start: importing the file of the module runs nothing"""
     for node in ast.parse(extension.module_file().read_text(encoding="utf-8")).body:
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if not docstring and not isinstance(node, _FILE_SCOPE):
@@ -263,7 +265,7 @@ def _readme(extension: Extension) -> str:
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:
-    """Width and height from a PNG's header; ``None`` where the file is missing or no PNG."""
+    """Width and height from a PNG's header; ``None`` if the file is missing or is not a PNG."""
     start = path.read_bytes()[:24] if path.is_file() else b""
     if len(start) < 24 or not start.startswith(b"\x89PNG\r\n\x1a\n"):
         return None
@@ -272,7 +274,7 @@ def _png_size(path: Path) -> tuple[int, int] | None:
 
 
 def _file_scope_imports(extension: Extension, file: Path) -> Iterator[str]:
-    """Full names of what a file imports when it is imported: not in functions, nor for type checking alone."""
+    """Full names of what a file imports at file scope: not in functions, and not for type checking alone."""
     waiting: list[ast.AST] = [*ast.parse(file.read_text(encoding="utf-8")).body]
     package = file.relative_to(extension.root).with_suffix("").parts[:-1]
     while waiting:
@@ -306,14 +308,14 @@ def _reached_at_file_scope(extension: Extension, start: Path) -> set[Path]:
 
 
 def _foreign_imports(extension: Extension, file: Path) -> set[str]:
-    """What a file and those that it imports need beyond Slicer and torch: such a file is for the command line alone."""
+    """What a file and its imports need beyond Slicer and torch: such a file is only for the command line."""
     allowed = SLICER_BRINGS | set(sys.stdlib_module_names) | {"torch", f"{extension.name}Lib"}
     files = _reached_at_file_scope(extension, file)
     return {full.split(".")[0] for reached in files for full in _file_scope_imports(extension, reached)} - allowed
 
 
 def main(root: Path) -> int:
-    """Print every check of a checkout; returns how many failed."""
+    """Print every check of a checkout; returns the number of failed checks."""
     extension = Extension(root)
     failed = 0
     for check in CHECKS:

@@ -1,9 +1,9 @@
-"""Feeds damaged and hostile files to every reader; anything but success or a sentence for the user is a find.
+"""Gives damaged and hostile files to every reader. A find is anything but success or a sentence for the user.
 
     python Testing/fuzz.py [--inputs 100000] [--seed 0] [--found FOLDER] [TARGET ...]
 
-A find is written to the folder and its traceback printed, once for each place in the code that it comes from. After the
-fix the input goes to Testing/Python/fuzz_inputs/TARGET, where test_fuzz.py tries it for ever.
+A find is written to the folder and its traceback is printed, once for each place in the code. After the fix, the input
+goes to Testing/Python/fuzz_inputs/TARGET: test_fuzz.py tries it in each run.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ TOKENS = (
 
 @dataclass(frozen=True)
 class Target:
-    """A reader: sound files to begin with, and what reads a damaged one.
+    """A reader: valid files to start from, and a function that reads a damaged one.
 
     Attributes:
-        sound: Contents that are read without complaint.
-        read: Reads a content, and uses what it got.
+        sound: Contents that are read without an error.
+        read: Reads a content, and uses the result.
     """
 
     sound: list[bytes]
@@ -121,18 +121,21 @@ def small_report() -> QualityReport:
 
 
 def manifest_target(folder: Path) -> Target:
+    """The manifest of a cohort."""
     path = folder / "manifest.csv"
     sound = b'case,image,segmentation,label,site\na,i.nii.gz,s.nii.gz,2,Jena\n"b, c",i.nii.gz,s.nii.gz,,\n'
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
         cases = read_manifest(path)
-        assert cases and len({case.name for case in cases}) == len(cases)
+        assert cases
+        assert len({case.name for case in cases}) == len(cases)
 
     return Target([sound, sound.replace(b",", b";"), b"\xef\xbb\xbf" + sound.replace(b"label", b"segment")], read)
 
 
 def bundle_target(folder: Path) -> Target:
+    """The metadata of a model bundle."""
     bundle_folder = shutil.copytree(find_bundle(MODEL), folder / "bundle")
     path = bundle_folder / "configs" / "metadata.json"
     sound = path.read_bytes()
@@ -151,6 +154,7 @@ def bundle_target(folder: Path) -> Target:
 
 
 def report_target(folder: Path) -> Target:
+    """A report as JSON."""
     path = folder / "report.json"
 
     def read(content: bytes) -> None:
@@ -163,6 +167,7 @@ def report_target(folder: Path) -> Target:
 
 
 def cohort_folder(folder: Path) -> CohortFolder:
+    """The folder of a cohort with one case and its result."""
     store = CohortFolder(folder)
     store.create([CohortCase("a", folder / "i", folder / "s", 2, extra={"site": "Jena"})])
     store.write(CaseResult("a", {"image": [1, 2]}, (small_report(),), None, 0.5), [])
@@ -170,6 +175,7 @@ def cohort_folder(folder: Path) -> CohortFolder:
 
 
 def cohort_target(folder: Path) -> Target:
+    """The list of cases in a cohort's folder."""
     store = cohort_folder(folder / "cohort")
     path = store.path / "cohort.json"
 
@@ -184,6 +190,7 @@ def cohort_target(folder: Path) -> Target:
 
 
 def result_target(folder: Path) -> Target:
+    """The result of a case in a cohort's folder."""
     store = cohort_folder(folder / "result")
     path = store.result_path("a")
 
@@ -197,6 +204,7 @@ def result_target(folder: Path) -> Target:
 
 
 def pictures_target(folder: Path) -> Target:
+    """The pictures of a case, through to the page."""
     store = cohort_folder(folder / "pictures")
     jpegs = {"strip_jpeg": "/9j/", "large_jpeg": "/9j/"}
     sound = [{"shown": [0, 1], "large": [0], "outlines": ["M0 0l4 0 0 4z", ""], **jpegs}]
@@ -210,6 +218,7 @@ def pictures_target(folder: Path) -> Target:
 
 
 def worklist_target(folder: Path) -> Target:
+    """The database of a worklist."""
     manifest, path = folder / "w.csv", folder / "w.worklist.sqlite"
     manifest.write_text("case,image,segmentation\na,i,s\nb,i,t\n", encoding="utf-8")
     worklist = Worklist.open(manifest, "Ada")
@@ -235,6 +244,7 @@ def worklist_target(folder: Path) -> Target:
 
 
 def segments_target(folder: Path) -> Target:
+    """A .seg.nrrd, through to its cases."""
     image_path, path = folder / "image.nrrd", folder / "s.seg.nrrd"
     array = np.arange(64, dtype=np.int16).reshape(4, 4, 4)
     sitk.WriteImage(sitk.GetImageFromArray(array), str(image_path))
@@ -250,12 +260,14 @@ def segments_target(folder: Path) -> Target:
     def read(content: bytes) -> None:
         path.write_bytes(content)
         for case in read_cases(image_path, path):
-            assert case.mask.GetSize() == case.image.GetSize() and case.segment.isprintable()
+            assert case.mask.GetSize() == case.image.GetSize()
+            assert case.segment.isprintable()
 
     return Target([path.read_bytes()], read)
 
 
 def nifti_target(folder: Path) -> Target:
+    """A NIfTI image, plain and packed, through to its cases."""
     plain, packed, segmentation = folder / "image.nii", folder / "image.nii.gz", folder / "segmentation.nrrd"
     array = np.arange(64).reshape(4, 4, 4)
     sitk.WriteImage(sitk.GetImageFromArray((array % 3 > 0).astype(np.uint8)), str(segmentation))
@@ -289,7 +301,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
 
 
 def mutated(content: bytes, draw: random.Random) -> bytes:
-    """A content damaged in one to four places: as JSON or a database where it is one, else as bytes."""
+    """A content damaged in one to four places: as JSON or as a database if it is one, else as bytes."""
     if content[:1] in (b"{", b"[") and draw.random() < 0.7:
         tree = json.loads(content)
         for _ in range(draw.randint(1, 3)):
@@ -314,7 +326,7 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
 
 
 def _odd_value_in(tree: object, draw: random.Random) -> object:
-    """The tree with one entry, at any depth, replaced, removed or doubled."""
+    """The tree with one entry, at any depth, replaced, removed or repeated."""
     if not isinstance(tree, (dict, list)) or not tree or draw.random() < 0.05:
         return copy.deepcopy(draw.choice(ODD_VALUES))
     key = draw.choice(list(tree)) if isinstance(tree, dict) else draw.randrange(len(tree))
@@ -347,7 +359,7 @@ def _odd_cell_in(content: bytes, draw: random.Random) -> bytes:
 
 
 def complaint(target: Target, content: bytes) -> str | None:
-    """The traceback where a content is neither read nor refused with a sentence."""
+    """The traceback if a content is neither read nor refused with a sentence."""
     try:
         target.read(content)
     except SegQualityError as error:
@@ -358,7 +370,7 @@ def complaint(target: Target, content: bytes) -> str | None:
 
 
 def fuzz(name: str, target: Target, inputs: int, seed: int, found: Path | None) -> int:
-    """Try so many inputs; returns in how many places of the code something was found."""
+    """Try a number of inputs; returns the number of places in the code with a find."""
     draw = random.Random(f"{seed} {name}")
     places = set()
     current = None if found is None else found / f"{name}-current"
@@ -366,7 +378,7 @@ def fuzz(name: str, target: Target, inputs: int, seed: int, found: Path | None) 
         found.mkdir(parents=True, exist_ok=True)
     for _ in range(inputs):
         content = mutated(draw.choice(target.sound), draw)
-        if current is not None:  # it is there to look at when the process dies
+        if current is not None:  # kept for the case that the process dies
             current.write_bytes(content)
         said = complaint(target, content)
         place = (
@@ -386,6 +398,7 @@ def fuzz(name: str, target: Target, inputs: int, seed: int, found: Path | None) 
 
 
 def main() -> None:
+    """Try all targets, or those given; the exit status is 1 if there was a find."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--inputs", type=int, default=100_000)

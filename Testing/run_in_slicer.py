@@ -1,12 +1,13 @@
-"""Tries the extension inside a real Slicer (5.10 or newer) and writes down what happened. From the checkout::
+"""Tries the extension inside a real Slicer (5.10 or newer) and records the results. From the checkout::
 
-    Slicer --testing --no-splash --additional-module-paths "$PWD/SegQualityQC" \\
-        --python-script "$PWD/Testing/run_in_slicer.py"
+    Slicer --no-splash --additional-module-paths "$PWD/SegQualityQC" --python-script "$PWD/Testing/run_in_slicer.py"
 
 Runs the module's self-test, assesses the demo heart, opens the panel and the views, and writes report.json, report.md
 and the pictures into slicer-report in the current folder, or into the folder given behind the script. Slicer's exit
-status is 0 where every step passed, else 1. With ``--install-torch`` behind the folder, the PyTorch extension installs
-PyTorch where it is missing: several hundred megabytes from the network.
+status is 0 if every step passed, else 1. With ``--install-torch`` behind the folder, the PyTorch extension installs
+PyTorch if it is missing: several hundred megabytes from the network.
+
+Do not add ``--testing``: Slicer 5.12 then exits with success when it has read this script, before the first step.
 """
 
 from __future__ import annotations
@@ -23,19 +24,25 @@ from typing import Any
 import slicer
 
 MODULE = "SegQualityQC"
-# The main window and its views are ready only some time after the script was read.
+# The main window and its views are ready only some time after Slicer has read the script.
 START_AFTER_MS = 1500
 
 
 class Trial:
-    """The steps, in order, and what each one found.
+    """The steps, in order, and the result of each.
 
     Attributes:
-        folder: Where pictures and the report go.
-        steps: One entry a step: name, passed, seconds, and what it says.
+        folder: Folder of the pictures and the report.
+        steps: One entry per step: name, passed, seconds, and what it says.
     """
 
     def __init__(self, folder: Path, install_torch: bool = False) -> None:
+        """Prepare a trial without steps.
+
+        Args:
+            folder: Folder of the pictures and the report; it exists.
+            install_torch: Whether PyTorch may be installed.
+        """
         self.folder = folder
         self.install_torch = install_torch
         self.steps: list[dict[str, Any]] = []
@@ -44,7 +51,7 @@ class Trial:
         self.reports: dict[str, Any] = {}
 
     def step(self, name: str, work: Callable[[], str]) -> None:
-        """Do a step and write down what it returns, or how it failed; the next ones follow in any case."""
+        """Do a step and record what it returns, or how it failed; the next steps follow in any case."""
         started = time.perf_counter()
         try:
             passed, says = True, work()
@@ -63,7 +70,7 @@ class Trial:
         return str(getattr(module, "path", SegQualityQC.__file__))
 
     def provide_torch(self) -> str:
-        """PyTorch is there, or is installed where that was asked for."""
+        """PyTorch is there, or is installed if that was asked for."""
         if not self.logic.torchInstalled():
             if not self.install_torch:
                 raise RuntimeError(

@@ -1,10 +1,10 @@
-"""Makes every picture of README and docs/ anew, on the synthetic demo heart: no patient's image is shown.
+"""Makes every picture of README and docs/, on the synthetic demo heart: no patient's image is shown.
 
     make pictures
 
 or ``python docs/make_pictures.py --views-python PYTHON``, where PYTHON is that of an environment with trame-slicer.
 It draws Slicer's slice and 3-D views without a screen (on Linux: apt-get install libegl1 libgl1-mesa-dri). Without the
-option those are left as they are, and only the panel and the figure of the method are made.
+option, the pictures of the views stay as they are, and only the panel and the figure of the method are made.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def draw_views(report: QualityReport, python: Path, folder: Path) -> None:
 
 def main() -> None:
     """Make the pictures that can be made."""
-    parser = argparse.ArgumentParser(description="Makes the pictures of README and docs/ anew.")
+    parser = argparse.ArgumentParser(description="Makes the pictures of README and docs/.")
     parser.add_argument("--views-python", type=Path, help="Python of an environment with trame-slicer")
     parser.add_argument("--into", type=Path, default=IMAGES, help="folder of the pictures")
     arguments = parser.parse_args()

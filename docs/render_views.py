@@ -30,7 +30,7 @@ from SegQualityQCLib.scene.overlays import legend, write_overlay, write_surfaces
 from SegQualityQCLib.scene.slice_marks import SliceMark, colour_of_score, text_of
 from SegQualityQCLib.scene.visibility import show_overlay, show_surfaces
 
-THRESHOLD = 0.7  # the panel's at first
+THRESHOLD = 0.7  # the default of the panel
 SLICE_SIZE, SURFACE_SIZE, STRIP_SIZE = (600, 480), (440, 480), (180, 180)
 
 
@@ -38,6 +38,7 @@ class DemoViews:
     """The demo heart with its results in a scene, and views on it."""
 
     def __init__(self, report: QualityReport) -> None:
+        """Load the demo heart, and write the results of its report into the scene."""
         self.app = SlicerApp()
         self.app.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())  # as Slicer's Colors module does
         # Before the results, as in the application: a view shows the legends of nodes that come after it.
@@ -87,7 +88,7 @@ class DemoViews:
         position[2] = node.GetSliceToRAS().GetElement(2, 3)
         go_to_slice(node, self.volume, self.report.case.axis, index, position)
         node.SetFieldOfView(field_of_view_mm, field_of_view_mm * size[1] / size[0], 1.0)
-        self.legend.Modified()  # looks anew which volumes the view shows
+        self.legend.Modified()  # the legend looks again which volumes the view shows
         score = self.report.slice(index)
         if marked:
             self.mark.show(text_of(score, self.report.case.segment, THRESHOLD), colour_of_score(score))

@@ -1,8 +1,8 @@
-"""How long assessing takes, beside the bare networks and the bare imports, in one run.
+"""How long assessing takes, beside the networks alone and the imports alone, in one run.
 
 Run: ``ACDC_ROOT=/path/to/acdc python Testing/Benchmarks/assess_speed.py``; without ACDC the small volume is the demo
-heart. Times are medians. The ratios are what to compare across machines: that of the times where nothing else runs,
-that of the processor time on a busy machine too.
+heart. Times are medians. Compare the ratios across machines: the ratio of times where nothing else runs, the ratio of
+processor times on a busy machine too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def small_case() -> Case:
 
 
 def large_case() -> Case:
-    """The demo heart blown up to 512 x 512 x 300 voxels of 0.7 x 0.7 x 1 mm, drawn on every slice."""
+    """The demo heart enlarged to 512 x 512 x 300 voxels of 0.7 x 0.7 x 1 mm, drawn on every slice."""
     demo = demo_case()
     spacing = (0.7, 0.7, 1.0)
     grid = sitk.Image(_LARGE, sitk.sitkInt16)
@@ -78,7 +78,7 @@ def compare(name: str, case: Case, repeats: int, goal: float) -> None:
     whole, used = median_ms(lambda: estimator.assess(case), repeats)
     bare, bare_used = median_ms(networks, repeats)
     print(
-        f"{name}, model {estimator.bundle.name}: assess {whole:.0f} ms, bare networks {bare:.0f} ms, ratio "
+        f"{name}, model {estimator.bundle.name}: assess {whole:.0f} ms, networks alone {bare:.0f} ms, ratio "
         f"{whole / bare:.2f}, of processor time {used / bare_used:.2f} (goal at most {goal})"
     )
     report = estimator.assess(case)
@@ -88,7 +88,7 @@ def compare(name: str, case: Case, repeats: int, goal: float) -> None:
 
 
 def print_peak_memory(folder: Path) -> None:
-    """Print the peak memory of a process that assesses the large case above that of the bare imports."""
+    """Print the peak memory of a process that assesses the large case above that of the imports alone."""
     case = large_case()
     sitk.WriteImage(case.image, str(folder / "image.mha"))
     sitk.WriteImage(case.mask, str(folder / "mask.mha"))

@@ -1,8 +1,8 @@
-"""How fast a cohort is scored beside the bare networks, whether its memory stays flat, what a case costs the scheduler.
+"""How fast a cohort is scored beside the networks alone, how its memory grows, and what a case costs the scheduler.
 
-Run: ``python Testing/Benchmarks/cohort_speed.py [--cases 180] [--memory-cases 2000]``. The bare networks get prepared
-tensors in as many processes. The shares are what to compare across machines: that of the rates where nothing else runs,
-that of the processor time on a busy machine too.
+Run: ``python Testing/Benchmarks/cohort_speed.py [--cases 180] [--memory-cases 2000]``. The networks alone get prepared
+tensors in the same number of processes. Compare the shares across machines: the share of rates where nothing else runs,
+the share of processor times on a busy machine too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import multiprocessing
 import tempfile
 import time
 from dataclasses import replace
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +46,7 @@ def cohort_pace(cases: list[CohortCase], workers: int) -> tuple[float, float]:
 
 
 def _processor_seconds() -> float:
-    """What this process and its children have used."""
+    """Processor time that this process and its children have used."""
     me = psutil.Process()
     total = 0.0
     for process in (me, *me.children(recursive=True)):
@@ -55,7 +57,7 @@ def _processor_seconds() -> float:
 
 
 def bare_pace(cases: list[CohortCase], processes: int) -> tuple[float, float]:
-    """The same of the networks alone, on prepared tensors, all processes at once."""
+    """The same for the networks alone, on prepared tensors, all processes at once."""
     context = multiprocessing.get_context("spawn")
     ready, go, done = context.Barrier(processes + 1), context.Event(), context.Barrier(processes + 1)
     parts, used = [cases[n::processes] for n in range(processes)], context.Queue()
@@ -73,7 +75,7 @@ def bare_pace(cases: list[CohortCase], processes: int) -> tuple[float, float]:
     return len(cases) / seconds, 1000 * processor / len(cases)
 
 
-def _bare(cases, ready, go, done, used) -> None:
+def _bare(cases: list[CohortCase], ready: Barrier, go: Event, done: Barrier, used: Queue[float]) -> None:
     import torch
 
     torch.set_num_threads(1)
@@ -124,7 +126,7 @@ def _resident(process: psutil.Process) -> float:
 
 
 def print_overhead(workers: int, count: int = 500) -> None:
-    """Print what a case costs that does nothing: sent, run and fetched as the cohort does it."""
+    """Print the cost of a case without work: sent, run and fetched as the cohort does it."""
     with connected(workers, None, count) as client:
         client.submit(_nothing, 0, pure=False).result()
         start = time.perf_counter()
@@ -157,9 +159,10 @@ def main() -> None:
             rate, used = cohort_pace(cases, workers)
             bare_rate, bare_used = bare_pace(cases, workers)
             print(
-                f"{workers} worker{'s' if workers > 1 else ''}: {rate:.2f} cases/s, bare networks in as many processes "
-                f"{bare_rate:.2f} cases/s, share {rate / bare_rate:.0%} (goal at least {GOAL:.0%} with 2 on 2 cores); "
-                f"processor time {used:.0f} ms a case, bare networks {bare_used:.0f} ms, share {bare_used / used:.0%}"
+                f"{workers} worker{'s' if workers > 1 else ''}: {rate:.2f} cases/s, "
+                f"networks alone in as many processes {bare_rate:.2f} cases/s, "
+                f"share {rate / bare_rate:.0%} (goal at least {GOAL:.0%} with 2 on 2 cores); "
+                f"processor time {used:.0f} ms a case, networks alone {bare_used:.0f} ms, share {bare_used / used:.0%}"
             )
         print_overhead(2)
         if arguments.memory_cases:

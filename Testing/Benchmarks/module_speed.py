@@ -1,7 +1,7 @@
 """Prints how long the panel takes, warm, on the 10-slice demo heart.
 
-From the Assess button to drawn results, and from an edit of one slice to the drawn result of scoring it again, with the
-pause that waits for the end of an edit.
+It measures from the Assess button to drawn results, and from an edit of one slice to the drawn result of scoring it
+again. The second includes the pause that waits for the end of an edit.
 """
 
 import sys
@@ -12,13 +12,14 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "Python"), str(Path(__file__).resolve().parents[2])]
 
-from slicer_harness.application import open_panel, process_events, start  # noqa: E402 # the paths stand first
+from slicer_harness.application import open_panel, process_events, start  # noqa: E402 # the paths are set first
 from slicer_harness.editing import edit_slice  # noqa: E402
 
 RUNS = 5
 
 
 def main() -> None:
+    """Print the times of the first run and of the later ones."""
     module = start()
     module.SegQualityQCLogic().loadDemo()
     panel = open_panel(module)

@@ -1,7 +1,7 @@
-"""How much sooner a reviewer who opens the worst predicted case first finds the poor ones.
+"""How much sooner a reviewer finds the poor cases by opening the worst predicted case first.
 
 Run: ``python Testing/Benchmarks/review_gain.py [--each 5] [--workers 2]``. The test patients are those that the study's
-split kept from the bundled models; the figures of all patients stand beside them and are too good.
+split kept from the bundled models. The figures of all patients are printed too; they are too good.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def risk_coverage_area(order: NDArray[np.int64], dice: NDArray[np.float64]) -> f
 
 
 def print_gain(name: str, predicted: NDArray[np.float64], true: NDArray[np.float64]) -> None:
-    """Print the three orders beside each other."""
+    """Print the figures of the three orders."""
     poor = true < POOR_BELOW
     orders = {"predicted": np.argsort(predicted, kind="stable"), "ideal": np.argsort(true, kind="stable")}
     print(f"{name}: {len(true)} volumes, {poor.sum()} poor (true Dice below {POOR_BELOW})")
@@ -65,7 +65,7 @@ def main() -> None:
         }
 
     def arrays(of: list[Candidate]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predicted (unscored first, as the worklist has them) and true Dice."""
+        """Predicted Dice (cases without a score first, as in the worklist) and true Dice."""
         guessed = [predicted.get(candidate.case.name) for candidate in of]
         return np.array([-1.0 if dice is None else dice for dice in guessed]), np.array([c.dice for c in of])
 

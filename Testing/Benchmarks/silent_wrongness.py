@@ -1,9 +1,11 @@
-"""Prints how often images unlike the training data are called so, familiar ones falsely, and wrong masks scored low.
+"""Prints how often the distribution check finds unlike images, how often it is wrong, and how wrong masks are scored.
 
-Generated images need no data: the demo heart's mask on noise, phantoms and images like CT and brain MR. With ACDC_ROOT
-set, also long-axis reslices of ACDC test patients, how often their short-axis slices are falsely called unfamiliar, and
-for these and the validation patients (on whom the check, but no network, was fitted) the share of slices predicted
-below the threshold where the mask is of another structure, mirrored or shifted.
+The generated images need no data: the demo heart's mask on noise, phantoms and images like CT and brain MR. With
+ACDC_ROOT set, it prints these too:
+
+- long-axis reslices of ACDC test patients, and how often short-axis slices of these patients are falsely refused;
+- for test and validation patients (the check was fitted on the latter, but no network was trained on them), the share
+  of slices predicted below the threshold where the mask is of another structure, mirrored or shifted.
 
     python Testing/Benchmarks/silent_wrongness.py [MODEL] [--volumes N]
 """
@@ -38,15 +40,17 @@ def coordinates(shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
 
 
 def smooth(noise: Volume, sigma: float) -> Volume:
+    """An array blurred by a Gaussian of ``sigma`` voxels."""
     return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(noise), sigma))
 
 
 def blob(y: Volume, x: Volume, centre: tuple[float, float], radii: tuple[float, float]) -> Volume:
+    """The voxels inside an ellipse."""
     return (((y - centre[0]) / radii[0]) ** 2 + ((x - centre[1]) / radii[1]) ** 2) < 1
 
 
 def like_ct(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
-    """A chest in Hounsfield units: air, lungs, soft tissue, a filled heart, spine, ribs, and a scanner's noise."""
+    """A chest in Hounsfield units: air, lungs, soft tissue, a heart with contrast, spine, ribs, and scanner noise."""
     _, y, x = coordinates(shape)
     y, x = y + rng.uniform(-0.1, 0.1), x + rng.uniform(-0.1, 0.1)
     image = np.full(shape, -1000.0)
@@ -82,6 +86,7 @@ def like_brain(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
 
 
 def checks(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
+    """A checkerboard."""
     k, y, x = coordinates(shape)
     period = rng.uniform(6, 25)
     return (np.sin(period * y * np.pi) * np.sin(period * x * np.pi) > 0).astype(float) + 0 * k
@@ -113,13 +118,14 @@ GENERATED = {
 
 
 def with_grid_of(array: Volume, grid: sitk.Image) -> sitk.Image:
+    """An array as an image on a grid."""
     image = sitk.GetImageFromArray(array)
     image.CopyInformation(grid)
     return image
 
 
 def assessed(estimator: Estimator, image: sitk.Image, mask: sitk.Image) -> QualityReport | None:
-    """The report of a mask; ``None`` where the input is refused."""
+    """The report of a mask; ``None`` if the input is refused."""
     try:
         return estimator.assess(Case.from_images(image, mask, label=1, axis="k", segment="LV myocardium"))
     except InputError:
@@ -127,13 +133,13 @@ def assessed(estimator: Estimator, image: sitk.Image, mask: sitk.Image) -> Quali
 
 
 def called_unfamiliar(reports: list[QualityReport]) -> tuple[int, int]:
-    """Slices called unfamiliar for their image, and all that were scored or called so."""
+    """Number of slices called unfamiliar for their image, and of all that were scored or called so."""
     seen = [s for r in reports for s in r.slices if s.status is Status.SCORED or "image" in s.flags]
     return sum(score.status is Status.UNFAMILIAR for score in seen), len(seen)
 
 
 def print_low(name: str, pairs: list[tuple[QualityReport, Volume]]) -> None:
-    """Print how many slices of a true Dice below the threshold are predicted so, and how wrong the rest is."""
+    """Print how many slices of a true Dice below the threshold are predicted below it, and the error of the rest."""
     scored = [
         (score.dice, true[score.index])
         for report, true in pairs
@@ -156,13 +162,14 @@ def true_dice(mask: sitk.Image, reference: sitk.Image) -> Volume:
 
 
 def print_share(name: str, counted: tuple[int, int]) -> None:
+    """Print a share with its two numbers."""
     count, total = counted
     share = "no slice to count" if total == 0 else f"{count / total:7.1%}   {count} of {total} slices"
     print(f"  {name:42}{share}", flush=True)
 
 
 def long_axis(image: sitk.Image, mask: sitk.Image) -> tuple[sitk.Image, sitk.Image]:
-    """The volume cut across its slices, with pixels of 1.5 mm: what a short-axis stack shows of the long axis."""
+    """The volume resliced across its slices, with pixels of 1.5 mm: a long-axis view from a short-axis stack."""
     size = [max(1, round(n * s / 1.5)) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
     grid = sitk.Image([size[0], size[2], max(1, size[1] // 5)], sitk.sitkUInt8)
     grid.SetSpacing((1.5, 1.5, 7.5))
@@ -174,6 +181,7 @@ def long_axis(image: sitk.Image, mask: sitk.Image) -> tuple[sitk.Image, sitk.Ima
 
 
 def of_label(labels: sitk.Image, label: int) -> sitk.Image:
+    """The mask of one label."""
     return sitk.Cast(labels == label, sitk.sitkUInt8)
 
 
@@ -194,12 +202,13 @@ def mirrored_in_image(mask: sitk.Image) -> sitk.Image:
 
 
 def shifted(mask: sitk.Image) -> sitk.Image:
+    """The mask shifted by ``SHIFT_MM`` along its first axis."""
     step = round(SHIFT_MM / mask.GetSpacing()[0])
     return with_grid_of(np.roll(sitk.GetArrayFromImage(mask), step, axis=2), mask)
 
 
 def held_out(most: int) -> Iterator[tuple[sitk.Image, sitk.Image, bool]]:
-    """Images and reference labelmaps of held-out ACDC patients, evenly taken, and whether they are of the test part."""
+    """Images and reference labelmaps of held-out ACDC patients, evenly sampled, and whether they are test patients."""
     from suggested_order import held_out_volumes
 
     from SegQualityQCLib.reading.images import read_image
@@ -211,6 +220,7 @@ def held_out(most: int) -> Iterator[tuple[sitk.Image, sitk.Image, bool]]:
 
 
 def main() -> None:
+    """Print all shares for one model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?")
     parser.add_argument("--volumes", type=int, default=1000, help="Held-out ACDC volumes at most; generated images: 5.")

@@ -1,4 +1,4 @@
-"""Candidates with known quality: the references of ACDC made wrong, to a degree that differs from volume to volume."""
+"""Candidates of known quality: references of ACDC made wrong, each volume to another degree."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def acdc_volumes() -> list[Volume]:
 
 
 def write_candidates(volumes: list[Volume], folder: Path, each: int, seed: int = 0) -> list[Candidate]:
-    """Write ``each`` wrong myocardia of every volume, and say how wrong they are."""
+    """Write ``each`` wrong myocardia of every volume, and return them with their true Dice."""
     folder.mkdir(parents=True, exist_ok=True)
     candidates = []
     for number, volume in enumerate(volumes):
@@ -58,7 +58,7 @@ def write_candidates(volumes: list[Volume], folder: Path, each: int, seed: int =
 
 
 def _made_wrong(labels: NDArray[np.uint8], rng: Generator) -> NDArray[np.bool_]:
-    """The myocardium with a share of its slices perturbed; the share is drawn anew for each volume."""
+    """The myocardium with a random share of its slices perturbed; each volume has another share."""
     mask = labels == MYOCARDIUM
     share = rng.uniform(0, 1) ** 1.5  # more good volumes than poor ones, as in practice
     for k in range(len(mask)):

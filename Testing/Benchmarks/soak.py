@@ -1,9 +1,9 @@
-"""Prints whether memory, nodes and observers stay flat over many assessments and many edits in one process.
+"""Prints how memory, nodes and observers grow over many assessments and many edits in one process.
 
     python Testing/Benchmarks/soak.py [--assessments 10000] [--edits 1000]
 
-The slope is that of a straight line through the second half of the samples, after caches have filled. Memory is what
-the operating system counts for the process (Linux).
+The slope is that of a straight line through the second half of the samples, after caches were filled. Memory is that
+which the operating system counts for the process (Linux).
 """
 
 import argparse
@@ -17,20 +17,21 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "Python"), str(Path(__file__).resolve().parents[2])]
 
-from slicer_harness.application import open_panel, process_events, start  # noqa: E402 # the paths stand first
+from slicer_harness.application import open_panel, process_events, start  # noqa: E402 # the paths are set first
 from slicer_harness.editing import edit_slice  # noqa: E402
 
 SAMPLES = 50
 
 
 def memory_kib() -> float:
+    """Resident memory of this process in KiB."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
 def soaked(name: str, repeats: int, action: Callable[[int], None], measures: dict[str, Callable[[], float]]) -> None:
-    """Do something so often, and print for each measure its first and last value and its slope for 100 repeats."""
-    action(0)  # what is loaded once
+    """Repeat an action, and print for each measure its first and last value and its slope per 100 repeats."""
+    action(0)  # loads the packages and the model
     times, samples = [], []
     begun = time.perf_counter()
     for number in range(1, repeats + 1):
@@ -48,6 +49,7 @@ def soaked(name: str, repeats: int, action: Callable[[int], None], measures: dic
 
 
 def soak_assessments(repeats: int) -> None:
+    """Assess the demo heart again and again."""
     from SegQualityQCLib.demo import demo_case
     from SegQualityQCLib.estimators.loading import load_estimator
 
@@ -56,6 +58,7 @@ def soak_assessments(repeats: int) -> None:
 
 
 def soak_edits(repeats: int) -> None:
+    """Edit one slice in the panel again and again, each time until its new score is drawn."""
     module = start()
     import slicer
 
@@ -73,7 +76,7 @@ def soak_edits(repeats: int) -> None:
         process_events(lambda: panel.results is not before and not panel.steps.running, 300)
 
     def observers() -> int:
-        """VTK prints each observer of an object."""
+        """Observers of all nodes; VTK prints each observer of an object."""
         nodes = [scene, *(scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))]
         return sum(str(node).count("vtkObserver (") for node in [*nodes, segmentation.GetSegmentation()])
 
@@ -83,6 +86,7 @@ def soak_edits(repeats: int) -> None:
 
 
 def main() -> None:
+    """Run both, or one of them where the other is given as 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--assessments", type=int, default=10_000)
     parser.add_argument("--edits", type=int, default=1000)

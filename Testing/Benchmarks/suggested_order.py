@@ -1,8 +1,8 @@
 """Prints how fast the true volume Dice rises when slices are corrected as suggested, lowest first, or at random.
 
-Held-out ACDC patients; each slice's reference is made wrong with a chance of one half, in a random way (see
-training/candidates/perturbations.py); correcting a slice puts its reference back. Needs ACDC_ROOT and the training
-extra.
+The cases are held-out ACDC patients. The reference of each slice is made wrong with a probability of one half, in a
+random way (see training/candidates/perturbations.py). Correcting a slice puts its reference back. Needs ACDC_ROOT and
+the training extra.
 
     python Testing/Benchmarks/suggested_order.py [MODEL]
 """
@@ -52,7 +52,7 @@ def curve(candidate: np.ndarray, reference: np.ndarray, order: list[int]) -> np.
 
 
 def held_out_volumes(parts: tuple[str, ...] = ("validation", "test")) -> list[Volume]:
-    """The volumes of patients that no bundled network was trained on; on those of the test part nothing was fitted."""
+    """Volumes of patients that no bundled network was trained on; nothing at all was fitted on the test patients."""
     volumes = find_volumes(DataSource("acdc", "ACDC_ROOT"))
     split = kept_split(SHIPPED_SPLIT, volumes)
     held_out = {patient for part in parts for patient in split[part]}
@@ -60,7 +60,7 @@ def held_out_volumes(parts: tuple[str, ...] = ("validation", "test")) -> list[Vo
 
 
 def correction_curves(estimator: Estimator, volumes: list[Volume]) -> dict[str, np.ndarray]:
-    """Mean true volume Dice after so many corrected slices as STEPS says, by order."""
+    """Mean true volume Dice after each number of corrected slices in ``STEPS``, by order."""
     rng = np.random.default_rng(SEED)
     curves: dict[str, list[np.ndarray]] = {"suggested": [], "lowest first": [], "random": [], "ideal": []}
     for volume in volumes:
@@ -79,18 +79,19 @@ def correction_curves(estimator: Estimator, volumes: list[Volume]) -> dict[str, 
         }
         for name, order in orders.items():
             curves[name].append(curve(candidate, reference, order))
-        by_lot = [curve(candidate, reference, rng.permutation(everywhere).tolist()) for _ in range(RANDOM_ORDERS)]
-        curves["random"].append(np.mean(by_lot, axis=0))
+        shuffled = [curve(candidate, reference, rng.permutation(everywhere).tolist()) for _ in range(RANDOM_ORDERS)]
+        curves["random"].append(np.mean(shuffled, axis=0))
     return {name: np.mean(values, axis=0) for name, values in curves.items()}
 
 
 def main() -> None:
+    """Print the curves of one model."""
     if not os.environ.get("ACDC_ROOT"):
         sys.exit("Set ACDC_ROOT to the folder of the ACDC data set.")
     estimator = load_estimator(sys.argv[1] if len(sys.argv) > 1 else None)
     volumes = held_out_volumes()
     print(f"{len(volumes)} volumes of held-out patients, model {estimator.bundle.name}")
-    print("mean true volume Dice after so many corrected slices, and the mean of these figures")
+    print("mean true volume Dice after each number of corrected slices, and the mean of these figures")
     print(f"{'order':14}" + "".join(f"{step:>8}" for step in STEPS) + "    mean")
     for name, values in correction_curves(estimator, volumes).items():
         print(f"{name:14}" + "".join(f"{value:8.3f}" for value in (*values, values.mean())))
