@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -15,20 +14,17 @@ from ..case.checks import is_name_of_label
 from ..errors import InputError
 from ..estimators.loading import DEVICES, EstimatorCache
 from ..reading.cases import read_cases
+from ..report.codes import CaseFlag
 from ..report.csv_table import reports_to_csv
-from ..report.report import QualityReport
+from ..report.report import QualityReport, reports_to_json
+from ..report.wording import note
 from ..storage.atomic_files import check_writable, write_text_atomically
 from .failing import UNDERCUT, one_sentence_on_bad_input
 from .report_table import print_report
 
-_NOTES = {
-    "cropped_to_image": "the segmentation reaches out of the image: what lies outside is not in these figures.",
-    "partly_scored": "not all drawn slices could be scored; the interval of the volume allows for any Dice of these.",
-    "segment_left_out": "other segments of this file lie wholly outside the image, and were left out.",
-    "gpu_memory": "the GPU ran out of memory: smaller batches or the CPU were used.",
-}
-
-_NOT_ALL = {"partly_scored", "segment_left_out"}
+# What the table and the line on the volume say already.
+_IN_THE_TABLE = {CaseFlag.GAPS}
+_NOT_ALL = {CaseFlag.PARTLY_SCORED, CaseFlag.SEGMENT_LEFT_OUT}
 
 Threshold = Annotated[float, typer.Option(min=0, max=1, help="Slices with a predicted Dice below this are called low.")]
 Model = Annotated[
@@ -70,8 +66,7 @@ def assess_command(
         cases = read_cases(image, segmentation, label=label, segment=segment, axis=axis)
         reports = assess_cases(cases, model, device, quiet=quiet)
         if json_file is not None:
-            content = [report.to_dict() for report in reports]
-            write_text_atomically(json_file, json.dumps(content if len(content) > 1 else content[0], indent=2) + "\n")
+            write_text_atomically(json_file, reports_to_json(reports))
         if csv_file is not None:
             write_text_atomically(csv_file, reports_to_csv(reports))
     if not quiet:
@@ -116,24 +111,21 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
 
 
 def print_reports(reports: list[QualityReport], threshold: float, *, model_named: bool = False) -> None:
-    """Print the tables, and say where a model is not known to be made for the segment."""
+    """Print the tables, and below each what its user should know of the whole case."""
     console = Console(emoji=False)
     for report in reports:
         print_report(console, report, threshold)
-        if "model_unmatched" in report.flags:
-            console.print(_unmatched(report, model_named), style="yellow", markup=False, highlight=False)
-        for flag, note in _NOTES.items():
-            if flag in report.flags:
-                console.print(f"Note: {note}", style="yellow", markup=False, highlight=False)
+        for flag in report.flags:
+            if flag not in _IN_THE_TABLE:
+                advice = _advice(report, model_named) if flag == CaseFlag.MODEL_UNMATCHED else ""
+                text = f"Note: {note(flag, report)}{advice}."
+                console.print(text, style="yellow", markup=False, highlight=False)
 
 
-def _unmatched(report: QualityReport, model_named: bool) -> str:
-    note = (
-        f"Note: {report.case.segment!r} is not known to be what the model {report.model.name} was trained on: "
-        "trust the scores only if it is"
-    )
+def _advice(report: QualityReport, model_named: bool) -> str:
+    """What to do where a model is not known to be made for the segment."""
     if not model_named:
-        return f"{note}; name the model with --model."
+        return "; name the model with --model"
     if is_name_of_label(report.case.segment):
-        return f"{note}; choose the segment that you mean with --label."
-    return f"{note}."
+        return "; choose the segment that you mean with --label"
+    return ""

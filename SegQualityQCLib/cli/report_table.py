@@ -7,17 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..report.report import QualityReport, SliceScore, Status
-
-_MEANING = {
-    Status.GAP: "gap: nothing drawn between drawn slices",
-    Status.OUT_OF_WINDOW: "mask reaches outside the window: not scored",
-    Status.UNFAMILIAR: "unlike the training data: not scored",
-    Status.EMPTY: "empty",
-}
-_FLAG_MEANING = {
-    "check": "does the structure go on here?",
-    "too_small": "too small for the model's resolution",
-}
+from ..report.wording import remark, short_words
 
 
 def print_report(console: Console, report: QualityReport, threshold: float) -> None:
@@ -56,13 +46,6 @@ def slice_style(score: SliceScore, threshold: float) -> str:
     return "yellow" if score.low < threshold else "green"
 
 
-def remark(score: SliceScore) -> str:
-    """What a status and its flags mean, in words."""
-    words = [_MEANING[score.status]] if score.status in _MEANING else []
-    words += [_FLAG_MEANING[flag] for flag in score.flags if flag in _FLAG_MEANING]
-    return "; ".join(words)
-
-
 def volume_line(report: QualityReport, threshold: float) -> str:
     """One line on the whole volume."""
     volume = report.volume
@@ -76,7 +59,7 @@ def volume_line(report: QualityReport, threshold: float) -> str:
     unscored = sum(1 for s in report.slices if s.area_mm2 > 0 and s.dice is None)
     parts = [f"Volume: {score}", f"{below} of {scored} scored slices below {threshold:g}"]
     parts += [f"{unscored} drawn slice{'s' if unscored > 1 else ''} not scored"] if unscored else []
-    parts += [f"{gaps} gap{'s' if gaps > 1 else ''}"] if gaps else []
+    parts += [f"{gaps} {short_words(Status.GAP)}{'s' if gaps > 1 else ''}"] if gaps else []
     parts.append(f"model {report.model.name} {report.model.version}")
     return "; ".join(parts)
 

@@ -1,4 +1,4 @@
-"""``segquality worklist`` and ``segquality review``: how far a review is, what was decided, and how the scores did."""
+"""``segquality worklist`` and ``segquality review``: progress and decisions of a review, compared with the scores."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..review.decisions import ReviewStatus
 from ..review.statistics import ReviewStatistics, decisions_csv, review_statistics
-from ..review.worklist import DECISIONS, ReviewStatus, Worklist
+from ..review.worklist import Worklist
 from ..storage.atomic_files import check_writable, write_text_atomically
 from .assess import Threshold
 from .failing import one_sentence_on_bad_input
@@ -36,7 +37,7 @@ def worklist_status(source: Source) -> None:
         table.add_row(status.value, str(counts[status]), escape(names) if status is not ReviewStatus.TODO else "")
     Console(emoji=False).print(table)
     left = [case for case in cases if case.status is ReviewStatus.TODO]
-    decided = sum(counts[status] for status in DECISIONS)
+    decided = sum(case.status.is_decided for case in cases)
     line = f"{decided} of {len(cases)} cases decided"
     if left:
         dice = "no score" if left[0].dice is None else f"predicted Dice {left[0].dice:.2f}"
@@ -67,7 +68,7 @@ def review_command(
         float, typer.Option(min=0, max=1, help="Share of the corrected cases that the best threshold may miss.")
     ] = 0.0,
 ) -> None:
-    """Hold the reviewers' decisions so far against the predicted scores."""
+    """Compare the reviewers' decisions so far with the predicted scores."""
     with one_sentence_on_bad_input():
         statistics = review_statistics(Worklist.open(source, "", read_only=True).cases(), threshold, miss)
     for line in review_lines(statistics):

@@ -71,9 +71,9 @@ def find_cases(
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder above is forbidden
         return cases_in_folder(path, images, segmentations, label)
     if images is not None or segmentations is not None:
-        raise InputError(f"Patterns of file names need a folder, and {path} is none: leave them out.")
+        raise InputError(f"Patterns of file names need a folder, and {path} is not one: leave them out.")
     if label is not None:
-        raise InputError(f"One label for all needs a folder, and {path} is none: give it the column label instead.")
+        raise InputError(f"One label for all needs a folder, and {path} is not one: give it the column label instead.")
     return read_manifest(path)
 
 
@@ -90,7 +90,7 @@ def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
     except FileNotFoundError:
         raise InputError(f"The manifest {path} does not exist: give a CSV file or a folder.") from None
     except UnicodeDecodeError:
-        raise InputError(f"The manifest {path} is no UTF-8 text: save it as CSV in UTF-8.") from None
+        raise InputError(f"The manifest {path} is not UTF-8 text: save it as CSV in UTF-8.") from None
     except OSError as error:
         raise InputError(f"The manifest {path} cannot be read: {error.strerror or error}.") from error
     lines = _lines(text, path)
@@ -98,7 +98,7 @@ def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
         raise InputError(f"The manifest {path.name} is empty: its first line must name {', '.join(REQUIRED)}.")
     _, header = lines[0]
     columns = [name.strip() for name in header]
-    if not set(REQUIRED) <= set(columns):  # as spreadsheets like to begin: Case, Image, Segmentation
+    if not set(REQUIRED) <= set(columns):  # spreadsheets capitalise: Case, Image, Segmentation
         columns = [name.lower() if name.lower() in (*REQUIRED, *OPTIONAL) else name for name in columns]
     _check_columns(columns, path)
     base = path.absolute().parent
@@ -148,9 +148,9 @@ def cases_in_folder(
     names = sorted({*_matching(folder, image_pattern), *_matching(folder, segmentation_pattern)})
     if not names:
         raise InputError(f"The folder {folder} holds no file like {image_pattern} or {segmentation_pattern}.")
-    strange = next((name for name in names if not name.isprintable()), None)
-    if strange is not None:
-        raise InputError(f"The name of the case {strange!a} in {folder} cannot be printed: rename its files.")
+    unprintable = next((name for name in names if not name.isprintable()), None)
+    if unprintable is not None:
+        raise InputError(f"The name of the case {unprintable!a} in {folder} cannot be printed: rename its files.")
     structures = _structures((folder / segmentation_pattern.replace(PLACE, "case")).parent, folder)
     return tuple(
         CohortCase(
@@ -179,7 +179,7 @@ def _structures(*folders: Path) -> dict[str, str]:
     labels = content.get("labels") if isinstance(content, dict) else None
     found = {}
     for key, value in labels.items() if isinstance(labels, dict) else ():
-        label, name = (key, value) if key.isdecimal() else (value, key)  # of several labels, a region, there is no one
+        label, name = (key, value) if key.isdecimal() else (value, key)  # a region has a list of labels: left out
         if type(label) in (int, str) and str(label).isdecimal() and isinstance(name, str) and name.isprintable():
             found[str(int(label))] = name
     return found
@@ -188,11 +188,11 @@ def _structures(*folders: Path) -> dict[str, str]:
 def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, each with its number in the file."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    # Spreadsheets of half the world separate by semicolons.
+    # Spreadsheets of many countries separate by semicolons.
     separator = max(",;\t", key=first.count)
-    if re.fullmatch("sep=[,;\t]", first.strip(" \r\n")):  # Excel's own way to say so; the header follows
+    if re.fullmatch("sep=[,;\t]", first.strip(" \r\n")):  # Excel names the separator so; the header follows
         separator, text = first[4], text.replace(first, "", 1)
-    # Strict: else a quote that is never closed takes all lines behind it, cases and all, into its cell.
+    # Strict: a quote that is never closed would take all lines after it into its cell, and lose their cases.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     lines: list[tuple[int, list[str]]] = []
     begin = 1
@@ -244,7 +244,10 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
 
 
 def _with_nnunet_folders(folder: Path, images: str | None, segmentations: str | None) -> tuple[str, str]:
-    """What was not given: nnU-Net's folders, both of one set, the test set first; beside what is given, of its set."""
+    """Fill in nnU-Net's folders for what was not given: both of the test set, else both of the training set.
+
+    Where one of the two is given, the other is of the same set.
+    """
     given = Path(images or segmentations or "").name
     for part in [part for part in _NNUNET_SETS if given.endswith(part)] or _NNUNET_SETS:
         pair = (images or f"images{part}", segmentations or f"labels{part}")
@@ -258,7 +261,7 @@ def _with_nnunet_folders(folder: Path, images: str | None, segmentations: str | 
 
 
 def _pattern(folder: Path, given: str, suffix: str) -> str:
-    """A pattern with a place for the case's name: as given, or that of a folder in nnU-Net's naming."""
+    """A pattern with a place for the case's name: the given one, or that of a folder in nnU-Net's naming."""
     if Path(given).is_absolute() or ".." in Path(given).parts:
         raise InputError(f"The pattern {given!r} leads out of {folder}: give one relative to the folder.")
     given = Path(given).as_posix()  # on Windows it may have backslashes
@@ -277,14 +280,14 @@ def _pattern(folder: Path, given: str, suffix: str) -> str:
 
 
 def _matching(folder: Path, pattern: str) -> list[str]:
-    """The names of the cases whose files a pattern finds; versions that reviewers saved are no cases."""
+    """The names of the cases whose files a pattern finds; versions that reviewers saved are not cases."""
     parts = pattern.split(PLACE)
     first, *rest = (re.escape(part) for part in parts)
     expression = re.compile(first + "(?P<case>[^/]+)" + "(?P=case)".join(rest))
     wildcard = "*".join(glob.escape(part) for part in parts)
     for above in PurePosixPath(wildcard).parents[:-1]:
         for inner in folder.glob(str(above)):
-            if inner.is_dir() and not os.access(inner, os.R_OK | os.X_OK):  # glob would leave its cases out, silently
+            if inner.is_dir() and not os.access(inner, os.R_OK | os.X_OK):  # glob would skip its cases without a word
                 raise InputError(f"The folder {inner} may not be read: ask for the permission, or write a manifest.")
     matches = (
         expression.fullmatch(path.relative_to(folder).as_posix())

@@ -8,36 +8,24 @@ from typing import Any
 
 import jinja2
 
+from ..report.codes import CaseFlag, Status
 from ..report.colours import hex_colour_of
-from ..report.report import QualityReport, SliceScore, Status
+from ..report.report import QualityReport, SliceScore
+from ..report.wording import remark, short_words
 from ..storage.atomic_files import write_text_atomically
 from .manifest import CohortCase
 from .pictures import LARGE, THUMBNAIL, UNITS
 from .results import CaseResult, CohortFolder, urgency
 
 MOST_PICTURES = 1000
-"""So many cases, the worst ones, have pictures: about 40 MB."""
+"""Number of cases, the worst ones, that have pictures: about 40 MB."""
 
 _BINS = 20
-_WORDS = {
-    Status.GAP: "nothing drawn between drawn slices",
-    Status.OUT_OF_WINDOW: "the mask reaches outside the window",
-    Status.UNFAMILIAR: "unlike the training data",
-    Status.EMPTY: "empty; does the structure go on here?",
-}
 _STATUS_COLOURS = {
     Status.GAP: "#d0006f",
     Status.OUT_OF_WINDOW: "#d0006f",
     Status.UNFAMILIAR: "#a04fd0",
     Status.EMPTY: "#8a8f98",
-}
-_FLAG_WORDS = {
-    "model_unmatched": "model not known to fit",
-    "partly_scored": "partly scored",
-    "segment_left_out": "other segments left out",
-    "cropped_to_image": "cropped to the image",
-    "gaps": "gaps",
-    "gpu_memory": "short of GPU memory",
 }
 
 
@@ -80,6 +68,7 @@ def write_page(store: CohortFolder, threshold: float) -> None:
             ("Slices", histogram(slices)),
         ],
         ramp=", ".join(f"{hex_colour_of(n / 10)} {10 * n}%" for n in range(11)),
+        words={status.name.lower(): short_words(status) for status in Status},
         geometry={"thumbnail": THUMBNAIL, "large": LARGE, "units": UNITS},
     )
     write_text_atomically(store.path / "index.html", parts)
@@ -114,7 +103,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _cards(store: CohortFolder, order: Sequence[tuple[CohortCase, int]], threshold: float) -> Iterator[dict[str, Any]]:
-    """What the page shows of each report; read from disk one after the other, so that the memory stays flat."""
+    """What the page shows of each report; read from disk one after the other, so that all never fill the memory."""
     for rank, (case, number) in enumerate(order, start=1):
         result = store.read(case.name)
         if result is None or number >= len(result.reports):
@@ -147,7 +136,7 @@ def _card(
         "below": len(report.below(threshold)),
         "drawn": report.drawn,
         "gaps": report.gaps,
-        "flags": [_FLAG_WORDS.get(flag, flag) for flag in report.flags],
+        "flags": [short_words(flag) for flag in report.flags if flag != CaseFlag.GAPS],  # they are counted
         "files": f"{case.image.name} · {case.segmentation.name}",
         "extra": [(name, cell) for name, cell in case.extra.items() if cell],
         "not_shown": _not_shown(report, shown),
@@ -172,10 +161,16 @@ def _score(score: SliceScore) -> dict[str, Any]:
     """What the browser needs of a slice."""
     return {
         "index": score.index,
-        "label": "gap" if score.status is Status.GAP else "–" if score.dice is None else f"{score.dice:.2f}",
+        "label": _label(score),
         "colour": _colour(score.dice, score.status),
         "words": _caption(score),
     }
+
+
+def _label(score: SliceScore) -> str:
+    if score.dice is not None:
+        return f"{score.dice:.2f}"
+    return short_words(score.status) if score.status is Status.GAP else "–"
 
 
 def _colour(dice: float | None, status: Status) -> str:
@@ -184,7 +179,7 @@ def _colour(dice: float | None, status: Status) -> str:
 
 def _caption(score: SliceScore) -> str:
     if score.dice is None or score.low is None or score.high is None:
-        return f"Slice {score.index}: {_WORDS.get(score.status, score.status.value)}"
+        return f"Slice {score.index}: {remark(score)}"
     return f"Slice {score.index}: {score.dice:.2f} ({score.low:.2f} to {score.high:.2f})"
 
 

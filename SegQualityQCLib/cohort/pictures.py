@@ -1,4 +1,4 @@
-"""Small pictures of a case for the cohort's page: its slices in a row, the worst ones large, and the mask's outline.
+"""Small pictures of a case for the cohort's page: all its slices in a row, the worst slices large, the mask's outline.
 
 A case costs about 40 KB, so that the page of a thousand of them stays under 50 MB: grey JPEG for the image, and the
 outline as a path that the browser draws sharply in any size and colour.
@@ -89,7 +89,7 @@ def _view(case: Case) -> tuple[float, tuple[float, float, float]]:
 
 
 def _levels(image: NDArray[np.float32]) -> tuple[float, float]:
-    inside = image[:, ::2, ::2]  # a quarter of the pixels tells as much
+    inside = image[:, ::2, ::2]  # a quarter of the pixels is enough
     inside = inside[np.isfinite(inside)]
     low, high = np.percentile(inside, (1, 98.5)) if inside.size else (0.0, 1.0)
     return float(low), max(float(high), float(low) + 1e-6)
@@ -103,7 +103,7 @@ def _grey(image: NDArray[np.float32], levels: tuple[float, float]) -> NDArray[np
 
 
 def _jpeg(grey: NDArray[np.uint8], limit: int) -> str:
-    """The picture in base64, with the best quality that stays within the limit, else the lowest."""
+    """The picture in base64, with the best quality that stays within the limit in bytes, else the lowest."""
     for quality in _QUALITIES:
         data = io.BytesIO()
         Image.fromarray(grey).save(data, "JPEG", quality=quality, optimize=True)
@@ -128,7 +128,7 @@ def _path(plane: NDArray[np.float32]) -> str:
     for line in contourpy.contour_generator(z=plane, name="serial").lines(0.5):
         # The padded plane's pixel 1 is the first real one, whose centre lies half a pixel inside the picture.
         points = np.rint((np.asarray(line) + corner - 0.5) / _FINER * UNITS).astype(int)
-        points = _without_needless(points)
+        points = _simplified(points)
         if len(points) < 3:
             continue
         steps = " ".join(map(str, np.diff(points, axis=0).ravel().tolist()))
@@ -136,8 +136,8 @@ def _path(plane: NDArray[np.float32]) -> str:
     return "".join(parts)
 
 
-def _without_needless(points: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The points of a line without repeated ones, and without those in the middle of a straight stretch."""
+def _simplified(points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The points of a line without repeated points and without points inside a straight stretch."""
     points = points[np.append(True, (np.diff(points, axis=0) != 0).any(axis=1))]
     if len(points) < 3:
         return points

@@ -1,8 +1,8 @@
 """What a cohort leaves on disk: one JSON file a case as a journal, and tables made from it.
 
-A case's file is written whole or not at all, as soon as the case is done. Everything else is made from these files in
-the order of the manifest, so that a run that was cut off and taken up again ends with the same tables as one that was
-not. The standard library suffices to read it, so 3D Slicer reads it too.
+A case's file is written whole or not at all, as soon as the case is done. The tables are made from these files in the
+order of the manifest, so a run that was interrupted and resumed ends with the same tables as one that was not. Reading
+needs the standard library alone, so 3D Slicer can read it too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -21,9 +20,11 @@ from typing import Any, NamedTuple
 
 from .. import __version__
 from ..errors import InputError, ReportError
+from ..report.codes import CaseFlag
 from ..report.csv_table import CSV_COLUMNS, csv_rows, four_digits
 from ..report.report import QualityReport
 from ..storage.atomic_files import write_text_atomically
+from ..storage.json_numbers import finite_number
 from ..storage.portable_paths import absolute, portable
 from ..storage.safe_text import spreadsheet_safe
 from .manifest import CohortCase
@@ -85,11 +86,9 @@ class CaseResult:
         """
         try:
             if content["schema"] != SCHEMA:
-                raise ReportError(f"This is no result of schema {SCHEMA}.")
+                raise ReportError(f"This is not a result of schema {SCHEMA}.")
             reports = tuple(QualityReport.from_dict(entry) for entry in content["reports"])
-            error, seconds = content["error"], float(content["seconds"])
-            if not math.isfinite(seconds):
-                raise ValueError("the seconds are no number")
+            error, seconds = content["error"], finite_number(content["seconds"])
             return cls(
                 str(content["case"]), dict(content["request"]), reports, None if error is None else str(error), seconds
             )
@@ -108,7 +107,7 @@ class CaseResult:
 
 
 class Judged(NamedTuple):
-    """How many segments were scored, and how many of them are not known to be what their model was trained on."""
+    """How many segments were scored, and how many of them by a model that is not known to fit."""
 
     segments: int
     unmatched: int
@@ -203,14 +202,14 @@ class CohortFolder:
         """Write ``slices.csv``, ``cases.csv`` (worst first) and ``errors.csv`` anew.
 
         Returns:
-            How many segments they hold, and how many of these no model is known to fit.
+            How many segments they hold, and how many of these were scored by a model that is not known to fit.
 
         Raises:
             ReportError: They cannot be written.
         """
         rows, errors = [], []
         unmatched = 0
-        slices = io.StringIO()  # as text, which takes less memory than rows do
+        slices = io.StringIO()  # text takes less memory than rows
         slices_writer = _csv_writer(slices, SLICE_COLUMNS)
         cases = self.cases()
         extra = list(dict.fromkeys(name for case in cases for name in case.extra))
@@ -227,7 +226,7 @@ class CohortFolder:
                 row = case_row(case.name, report, result.seconds, threshold)
                 carried = [spreadsheet_safe(case.extra.get(name, "")) for name in extra]
                 rows.append((urgency(report), [*row, *carried]))
-                unmatched += "model_unmatched" in report.flags
+                unmatched += CaseFlag.MODEL_UNMATCHED in report.flags
         rows.sort(key=lambda pair: pair[0])
         header = [*CASE_COLUMNS, *(spreadsheet_safe(_own(name)) for name in extra)]
         tables = {
@@ -235,7 +234,7 @@ class CohortFolder:
             "cases.csv": _csv(header, [row for _, row in rows]),
             "errors.csv": _csv(ERROR_COLUMNS, errors),
         }
-        with ExitStack() as each:  # is written, also if another one cannot be: a spreadsheet may have it open
+        with ExitStack() as each:  # is written even if another cannot be, which a spreadsheet may have open
             for name, text in tables.items():
                 each.callback(write_text_atomically, self.path / name, text)
         return Judged(len(rows), unmatched)
@@ -258,7 +257,7 @@ class CohortFolder:
         if not all(isinstance(text, str) and "\0" not in text for text in texts):
             raise TypeError("a case is not described in texts")
         if not all(label.isdecimal() for label in case.structures):
-            raise TypeError(f"the labels of the case {case.name[:40]!r} are no whole numbers")
+            raise TypeError(f"the labels of the case {case.name[:40]!r} are not whole numbers")
         if not case.name or not (case.label is None or type(case.label) is int):
             raise TypeError(f"the case {case.name[:40]!r} has no name or no whole label")
         image, segmentation = (absolute(entry[key], self.path) for key in ("image", "segmentation"))
@@ -266,7 +265,7 @@ class CohortFolder:
 
 
 def urgency(report: QualityReport) -> tuple[float, float]:
-    """Sorts reports worst first: those that nobody vouches for, then from the lowest volume Dice on."""
+    """Sort key of reports, worst first: those without a score, then from the lowest volume Dice on."""
     dice = report.volume.dice
     return (0, 0.0) if dice is None else (1, dice)
 
@@ -309,7 +308,7 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _alike(before: Any, now: list[int] | None) -> bool:
-    """Whether two stamps are those of the same file; network drives round its time, to two seconds at most."""
+    """Whether two stamps are those of the same file; network drives round the time to at most two seconds."""
     if now is None or not isinstance(before, list) or len(before) != 2:
         return False
     (size, time), (size_now, time_now) = before, now
@@ -317,13 +316,13 @@ def _alike(before: Any, now: list[int] | None) -> bool:
 
 
 def _file_name(case: str) -> str:
-    """A file name for any case name: readable, and different for different names on any file system."""
+    """A file name for any case name: readable, and on any file system another one for each name."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", case)[:60].strip("._-")
     return f"{readable or 'case'}-{hashlib.sha256(case.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
 def _own(name: str) -> str:
-    """The name of a manifest's column, told apart from ours."""
+    """The name of a manifest's column, changed where a column of ours has it."""
     return f"manifest_{name}" if name in CASE_COLUMNS else name
 
 

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ..errors import ReportError
+from ..storage.json_numbers import finite_number, index_number
+from .codes import SliceFlag, Status
 
 SCHEMA = 1
 
 
-class Status(str, Enum):
-    """What is known of a slice."""
-
-    SCORED = "scored"
-    EMPTY = "empty"
-    """Nothing is drawn here, nor on both sides of it."""
-    GAP = "gap"
-    """Nothing is drawn here, between drawn slices."""
-    OUT_OF_WINDOW = "out_of_window"
-    """The mask reaches outside the window that the networks see."""
-    UNFAMILIAR = "unfamiliar"
-    """The image is unlike the training data, or the mask too small to be seen at the model's resolution."""
-
-
-# Certain errors first, then what nobody vouches for, then the scored slices from the lowest Dice on.
+# Certain errors first, then what could not be scored, then the scored slices from the lowest Dice on.
 _URGENCY = {
     Status.GAP: 0,
     Status.OUT_OF_WINDOW: 1,
@@ -49,7 +36,7 @@ class SliceScore:
         low: Lower end of the 90 % interval; ``None`` unless scored.
         high: Upper end of the interval; ``None`` unless scored.
         area_mm2: Area of the mask in mm².
-        flags: Evidence in single words, for example ``check`` (docs/schemas.md lists them).
+        flags: Codes of :class:`.codes.SliceFlag`, or others of a newer version.
     """
 
     index: int
@@ -62,7 +49,7 @@ class SliceScore:
 
     @property
     def is_plainly_empty(self) -> bool:
-        """Whether nothing is drawn here and nothing says that something should be."""
+        """Whether nothing is drawn here and no flag says that something may be missing."""
         return self.status is Status.EMPTY and not self.flags
 
     def is_low(self, threshold: float) -> bool:
@@ -119,7 +106,7 @@ class QualityReport:
         volume: The score of the whole volume.
         slices: One score a slice, in ascending index.
         provenance: How it was made.
-        flags: What the user should know of the whole case, for example ``gaps`` (docs/schemas.md lists them).
+        flags: Codes of :class:`.codes.CaseFlag`, or others of a newer version.
     """
 
     model: ModelIdentity
@@ -131,7 +118,7 @@ class QualityReport:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """All slice indices, worst first: gaps, masks out of the window, unfamiliar images, scored ones, empty ones."""
+        """All slice indices, worst first: gaps, out of the field of view, unfamiliar, scored, empty."""
         return tuple(score.index for score in sorted(self.slices, key=urgency))
 
     @property
@@ -170,7 +157,7 @@ class QualityReport:
 
     def to_json(self) -> str:
         """The report as JSON text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        return reports_to_json([self])
 
     @classmethod
     def from_dict(cls, content: Any) -> QualityReport:
@@ -181,7 +168,7 @@ class QualityReport:
         """
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             found = content.get("schema") if isinstance(content, dict) else type(content).__name__
-            raise ReportError(f"This is no quality report of schema {SCHEMA} (found {str(found)[:40]!r}).")
+            raise ReportError(f"This is not a quality report of schema {SCHEMA} (found {str(found)[:40]!r}).")
         try:
             report = cls(
                 model=ModelIdentity(**_strings(content["model"], "name", "version", "sha256")),
@@ -204,12 +191,12 @@ class QualityReport:
         """Read a report from JSON text.
 
         Raises:
-            ReportError: It is no JSON, or does not follow the schema.
+            ReportError: It is not JSON, or does not follow the schema.
         """
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ReportError(f"This is no JSON: {str(error)[:120]}.") from error
+            raise ReportError(f"This is not JSON: {str(error)[:120]}.") from error
         return cls.from_dict(content)
 
     @classmethod
@@ -217,7 +204,7 @@ class QualityReport:
         """Read a report from a JSON file.
 
         Raises:
-            ReportError: The file is missing, unreadable or no report.
+            ReportError: The file is missing, cannot be read, or is not a report.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
@@ -226,44 +213,38 @@ class QualityReport:
         return cls.from_json(text)
 
 
+def reports_to_json(reports: Sequence[QualityReport]) -> str:
+    """One report as JSON text, several as a list of them."""
+    content = [report.to_dict() for report in reports]
+    return json.dumps(content[0] if len(content) == 1 else content, indent=2, allow_nan=False) + "\n"
+
+
 def urgency(score: SliceScore) -> tuple[int, float, int]:
     """The place of a slice in the worst-first order: the smaller, the worse."""
-    within = score.dice if score.dice is not None else float("check" not in score.flags)
+    within = score.dice if score.dice is not None else float(SliceFlag.CHECK not in score.flags)
     return (_URGENCY[score.status], within, score.index)
 
 
 def _strings(entry: Any, *keys: str) -> dict[str, str]:
     for key in keys:
         if not isinstance(entry[key], str):
-            raise TypeError(f"{key} is no text")
+            raise TypeError(f"{key} is not a text")
         entry[key].encode()  # half a character cannot be written again
     return {key: entry[key] for key in keys}
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise TypeError(f"{str(value)[:40]!r} is no number")
-    return float(value)
-
-
 def _flags(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(flag, str) for flag in value):
-        raise TypeError("flags are no list of texts")
+        raise TypeError("flags are not a list of texts")
     "".join(value).encode()
     return tuple(value)
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise TypeError(f"{str(value)[:40]!r} is no index")
-    return value
 
 
 def _interval(entry: Any) -> tuple[float | None, float | None, float | None]:
     values = tuple(entry[key] for key in ("dice", "low", "high"))
     if all(value is None for value in values):
         return (None, None, None)
-    dice, low, high = (_number(value) for value in values)
+    dice, low, high = (finite_number(value) for value in values)
     if not 0 <= low <= dice <= high <= 1:
         raise ValueError(f"low {low}, dice {dice}, high {high} are not in order within 0 and 1")
     return (dice, low, high)
@@ -275,20 +256,20 @@ def _slice_score(entry: Any) -> SliceScore:
     if (status is Status.SCORED) != (dice is not None):
         raise ValueError(f"slice {entry['index']} is {status.value} with Dice {dice}")
     return SliceScore(
-        _whole(entry["index"]), status, dice, low, high, _number(entry["area_mm2"]), _flags(entry["flags"])
+        index_number(entry["index"]), status, dice, low, high, finite_number(entry["area_mm2"]), _flags(entry["flags"])
     )
 
 
 def _case_description(entry: Any) -> CaseDescription:
-    x, y, z = (_number(value) for value in entry["spacing_mm"])
+    x, y, z = (finite_number(value) for value in entry["spacing_mm"])
     if entry["axis"] not in ("i", "j", "k"):
         raise ValueError("the axis is not i, j or k")
     texts = _strings(entry, "image", "segmentation", "segment", "axis")
-    return CaseDescription(**texts, spacing_mm=(x, y, z), slices=_whole(entry["slices"]))
+    return CaseDescription(**texts, spacing_mm=(x, y, z), slices=index_number(entry["slices"]))
 
 
 def _provenance(entry: Any) -> Provenance:
     if not isinstance(entry["parameters"], dict):
-        raise TypeError("the parameters are no table")
+        raise TypeError("the parameters are not a table")
     json.dumps(entry["parameters"], allow_nan=False)
     return Provenance(**_strings(entry, "library_version", "created"), parameters=entry["parameters"])

@@ -1,0 +1,58 @@
+"""The codes that a report carries: the status of a slice, and the flags of slices and of the whole case.
+
+Their values are what JSON, CSV and scenes hold, so they never change; their words are in :mod:`.wording`. A report
+keeps flags as texts, since a file of a newer version may hold others.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Code(str, Enum):
+    """A text with a fixed meaning; it is written as its value on every version of Python."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Status(Code):
+    """What is known of a slice."""
+
+    SCORED = "scored"
+    EMPTY = "empty"
+    """Nothing is drawn here, and the slice is not between drawn ones."""
+    GAP = "gap"
+    """Nothing is drawn here, between drawn slices."""
+    OUT_OF_WINDOW = "out_of_window"
+    """The mask reaches outside the field of view of the networks."""
+    UNFAMILIAR = "unfamiliar"
+    """The image is unlike the training data, or the mask is too small to be seen at the model's resolution."""
+
+
+class SliceFlag(Code):
+    """Why a slice has its status, or what to check there."""
+
+    CHECK = "check"
+    """An empty slice beside a large end slice: the structure may go on here."""
+    IMAGE = "image"
+    """The image is unlike the training data."""
+    TOO_SMALL = "too_small"
+    """The mask vanishes at the model's resolution."""
+
+
+class CaseFlag(Code):
+    """What the user should know of the whole case."""
+
+    MODEL_UNMATCHED = "model_unmatched"
+    """The segment is not known, by code or name, to be what the model was trained on."""
+    GAPS = "gaps"
+    """There are gaps; each lowers the volume's Dice."""
+    PARTLY_SCORED = "partly_scored"
+    """Some drawn slices could not be scored."""
+    CROPPED_TO_IMAGE = "cropped_to_image"
+    """Part of the segmentation lies outside the image and was left out."""
+    SEGMENT_LEFT_OUT = "segment_left_out"
+    """Other segments of the file lie wholly outside the image and were left out."""
+    GPU_MEMORY = "gpu_memory"
+    """The GPU ran out of memory: smaller batches or the CPU were used."""

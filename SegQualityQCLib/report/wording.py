@@ -1,0 +1,79 @@
+"""The words of every code that a report carries, once for all places that show them.
+
+They are plain English without Slicer's translation; a panel may translate what it gets from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .codes import CaseFlag, SliceFlag, Status
+from .report import QualityReport, SliceScore
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a code.
+
+    Attributes:
+        short: For a badge or a column.
+        long: For a remark or a sentence, without its full stop. That of a flag of a case may have the places
+            ``{segment}`` and ``{model}``, which :func:`note` fills.
+    """
+
+    short: str
+    long: str
+
+
+WORDS: Mapping[str, Words] = {
+    Status.SCORED: Words("scored", "predicted Dice with its 90 % interval"),
+    Status.EMPTY: Words("empty", "nothing is drawn here"),
+    Status.GAP: Words("gap", "gap between drawn slices"),
+    Status.OUT_OF_WINDOW: Words(
+        "outside the field of view", "not scored, since the mask reaches outside the model's field of view"
+    ),
+    Status.UNFAMILIAR: Words("unfamiliar", "not scored, since the model was not trained for it"),
+    SliceFlag.CHECK: Words("check: may go on here", "does the structure go on here?"),
+    SliceFlag.IMAGE: Words("image unlike training data", "the image is unlike the training data"),
+    SliceFlag.TOO_SMALL: Words("too small", "the mask is too small for the model's resolution"),
+    CaseFlag.MODEL_UNMATCHED: Words(
+        "model not known to fit",
+        "{segment!r} is not known to be what the model {model} was trained on: trust the scores only if it is",
+    ),
+    CaseFlag.GAPS: Words("gaps", "there are gaps between drawn slices: each lowers the volume's Dice"),
+    CaseFlag.PARTLY_SCORED: Words(
+        "partly scored",
+        "not all drawn slices could be scored; the interval of the volume allows for any Dice of these",
+    ),
+    CaseFlag.CROPPED_TO_IMAGE: Words(
+        "cropped to the image", "the segmentation reaches out of the image: what lies outside is not in these figures"
+    ),
+    CaseFlag.SEGMENT_LEFT_OUT: Words(
+        "other segments left out", "other segments of this file lie wholly outside the image, and were left out"
+    ),
+    CaseFlag.GPU_MEMORY: Words(
+        "short of GPU memory", "the GPU ran out of memory: smaller batches or the CPU were used"
+    ),
+}
+
+
+def short_words(code: str) -> str:
+    """The short words of a code; one that this version does not know stays as it is."""
+    return WORDS[code].short if code in WORDS else str(code)
+
+
+def long_words(code: str) -> str:
+    """The long words of a code; one that this version does not know stays as it is."""
+    return WORDS[code].long if code in WORDS else str(code)
+
+
+def remark(score: SliceScore) -> str:
+    """What the status of a slice and its flags mean; nothing for a scored slice without flags."""
+    status = [] if score.status is Status.SCORED else [score.status]
+    return "; ".join(long_words(code) for code in (*status, *score.flags))
+
+
+def note(flag: str, report: QualityReport) -> str:
+    """What a flag of a case means for its report, as a sentence without its full stop."""
+    return long_words(flag).format(segment=report.case.segment, model=report.model.name) if flag in WORDS else flag
