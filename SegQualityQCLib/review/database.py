@@ -32,7 +32,7 @@ CREATE TABLE cases (
     segmentation TEXT NOT NULL,
     label INTEGER,
     segment TEXT,
-    urgency INTEGER NOT NULL,      -- 0: nobody vouches for it, 1: scored, 2: not scored yet
+    urgency INTEGER NOT NULL,      -- 0: without a score, 1: scored, 2: not assessed yet
     dice REAL, low REAL, high REAL,
     scored_segment TEXT,
     worst_slice INTEGER,
@@ -146,7 +146,7 @@ class WorklistStorage:
 
 
 class WorklistCopy(WorklistStorage):
-    """A copy of a worklist in memory, to look at: the file is only read, and not made where it is missing."""
+    """A copy of a worklist in memory, for reading: the file is not changed, and not made where it is missing."""
 
     def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
         self.path = path.absolute()
@@ -160,7 +160,7 @@ class WorklistCopy(WorklistStorage):
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The copy; what is changed there reaches nobody.
+        """The copy; its changes are lost.
 
         Raises:
             WorklistError: The file was damaged.
@@ -176,7 +176,7 @@ class WorklistCopy(WorklistStorage):
                 before = self._parts()
                 for part in before:
                     shutil.copyfile(part, Path(folder) / part.name)
-                if self._parts() == before:  # nobody wrote meanwhile
+                if self._parts() == before:  # no other session wrote meanwhile
                     with contextlib.closing(sqlite3.connect(Path(folder) / self.path.name)) as db:
                         db.backup(self._copy)
                     return
@@ -196,12 +196,12 @@ class WorklistCopy(WorklistStorage):
 
 
 def damaged(path: Path) -> WorklistError:
-    """The error that a file holds what no worklist writes."""
+    """The error for a file that holds what a worklist never writes."""
     return WorklistError(f"The worklist {path} is damaged: restore it from a backup.")
 
 
 def is_local(folder: Path) -> bool:
-    """Whether a folder is known to lie on a disk of this machine; not knowing counts as no."""
+    """Whether a folder is known to lie on a disk of this machine; where that is not known, no."""
     if sys.platform == "win32":
         import ctypes
 

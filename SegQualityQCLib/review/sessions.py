@@ -1,4 +1,4 @@
-"""Which windows that work with a worklist are alive."""
+"""Sessions (windows) that work with a worklist, and which of them are still alive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-# A window that shows no sign of life for so long is taken for dead; it gives one each minute.
+# A session without a sign of life for so long counts as dead; a living one gives a sign each minute.
 SILENCE_S = 15 * 60.0
 
 

@@ -1,4 +1,4 @@
-"""What the reviewers decided: exported, and held against the predicted scores."""
+"""The reviewers' decisions: as a table, and compared with the predicted scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from datetime import datetime, timezone
 
 from ..report.csv_table import four_digits
 from ..storage.safe_text import spreadsheet_safe
-from .worklist import DECISIONS, ReviewStatus, WorklistCase
+from .decisions import ReviewStatus
+from .worklist_case import WorklistCase
 
 DECISION_COLUMNS = (
     *("case", "status", "reviewer", "opened", "decided", "minutes", "comment"),
@@ -24,8 +25,9 @@ def decisions_csv(cases: Sequence[WorklistCase]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(DECISION_COLUMNS)
     for case in cases:
-        is_decided = case.status in DECISIONS and case.opened is not None and case.decided is not None
-        minutes = f"{(case.decided - case.opened) / 60:.1f}" if is_decided else ""  # type: ignore[operator]
+        minutes = ""
+        if case.status.is_decided and case.opened is not None and case.decided is not None:
+            minutes = f"{(case.decided - case.opened) / 60:.1f}"
         writer.writerow(
             [
                 *(spreadsheet_safe(case.name), case.status.value, spreadsheet_safe(case.reviewer or "")),
@@ -44,17 +46,17 @@ class ReviewStatistics:
 
     Attributes:
         threshold: Predicted volume Dice below which a case counts as poor.
-        accepted_above: Accepted, and rightly predicted good.
-        accepted_below: Accepted, though predicted poor: opened for nothing.
+        accepted_above: Accepted, and predicted good.
+        accepted_below: Accepted, though predicted poor: opened without need.
         corrected_above: Corrected, though predicted good: would have been missed.
-        corrected_below: Corrected, and rightly predicted poor.
-        flagged: Flagged; they count on neither side.
-        without_score: Decided, but never scored.
+        corrected_below: Corrected, and predicted poor.
+        flagged: Flagged; neither right nor wrong.
+        without_score: Decided, but without a score.
         left: Not decided yet.
         ranking: Probability that a corrected case was predicted lower than an accepted one (area under the ROC curve);
             ``None`` where one of the two is missing.
-        reviewed_up_to: Highest predicted Dice among the reviewed cases: of better ones nothing is known yet.
-        best: The threshold that would have saved most work.
+        reviewed_up_to: Highest predicted Dice among the reviewed cases; nothing is known of cases above it.
+        best: The threshold that would have saved the most work.
     """
 
     threshold: float
@@ -71,7 +73,7 @@ class ReviewStatistics:
 
     @property
     def agreement(self) -> float | None:
-        """Share of the accepted and corrected cases that the threshold tells apart rightly."""
+        """Share of the accepted and corrected cases that the threshold classifies correctly."""
         right, wrong = self.accepted_above + self.corrected_below, self.accepted_below + self.corrected_above
         return right / (right + wrong) if right + wrong else None
 
@@ -92,7 +94,7 @@ class BestThreshold:
 
 
 def review_statistics(cases: Sequence[WorklistCase], threshold: float, allowed_miss: float = 0.0) -> ReviewStatistics:
-    """Hold the decisions so far against the scores.
+    """Compare the decisions so far with the scores.
 
     Args:
         cases: All cases of a worklist.
@@ -101,7 +103,7 @@ def review_statistics(cases: Sequence[WorklistCase], threshold: float, allowed_m
     """
     accepted = _scores(cases, ReviewStatus.ACCEPTED)
     corrected = _scores(cases, ReviewStatus.CORRECTED)
-    decided = [case for case in cases if case.status in DECISIONS]
+    decided = [case for case in cases if case.status.is_decided]
     known = [case.dice for case in decided if case.dice is not None]
     return ReviewStatistics(
         threshold=threshold,
@@ -123,7 +125,7 @@ def _best_threshold(accepted: list[float], corrected: list[float], allowed_miss:
         return None
     may_miss = int(allowed_miss * len(corrected) + 1e-9)
     highest_kept = sorted(corrected, reverse=True)[may_miss] if may_miss < len(corrected) else 0.0
-    # Rounded up to what a person can type, so that the case itself stays below.
+    # Rounded up to three digits, which a person can type; the case itself stays below.
     threshold = min((int(highest_kept * 1000) + 1) / 1000, 1.001)
     return BestThreshold(
         threshold, sum(dice >= threshold for dice in accepted), sum(dice >= threshold for dice in corrected)

@@ -1,7 +1,7 @@
 """A worklist: the cases of a cohort, worst first, and what their reviewers decided.
 
-It needs the standard library alone. Every action is one short transaction, so that two annotators in two windows or on
-two machines never get the same case from :meth:`Worklist.next` and never overwrite each other.
+It needs the standard library alone. Every action is one short transaction: two annotators in two windows or on two
+machines never get the same case from :meth:`Worklist.next` and never overwrite each other.
 """
 
 from __future__ import annotations
@@ -10,83 +10,26 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from ..cohort.manifest import CohortCase, read_manifest
-from ..cohort.results import CaseResult, CohortFolder, urgency
+from ..cohort.results import CaseResult, CohortFolder
 from ..errors import WorklistError
-from ..storage.portable_paths import absolute, portable
-from ..storage.saved_versions import publish_version, version_number
+from ..storage.portable_paths import portable
+from ..storage.saved_versions import publish_version
 from .database import PATIENCE_S, WorklistCopy, WorklistStorage, damaged
+from .decisions import Decision, ReviewStatus
 from .sessions import dead_sessions, sign_of_life
+from .worklist_case import FACTS, WorklistCase, case_of_row, facts_of, latest_versions
 
 FILE_NAME = "worklist.sqlite"
 
+_Standing = tuple[str, str | None, float | None]
+"""Status of a case, its reviewer, and when it was decided."""
+
 _WORST_FIRST = "ORDER BY urgency, dice, position"
 _AS_BEFORE = "status = status_before, reviewer = reviewer_before, opened = opened_before, session = NULL"
-
-
-class ReviewStatus(str, Enum):
-    """Where the review of a case stands."""
-
-    TODO = "to do"
-    IN_PROGRESS = "in progress"
-    ACCEPTED = "accepted"
-    CORRECTED = "corrected"
-    FLAGGED = "flagged"
-
-
-DECISIONS = (ReviewStatus.ACCEPTED, ReviewStatus.CORRECTED, ReviewStatus.FLAGGED)
-
-
-@dataclass(frozen=True)
-class WorklistCase:
-    """A case of a worklist.
-
-    Attributes:
-        name: Its name.
-        image: Image file or DICOM folder.
-        segmentation: The original segmentation.
-        label: Label value of the segment, where the manifest chose one.
-        segment: Name of the segment, where the manifest chose one.
-        dice: Predicted volume Dice of its worst segment, with ``low`` and ``high``; ``None`` where there is none. A
-            segment that no model is known to fit counts only where there is no other.
-        scored_segment: That segment.
-        worst_slice: Where to look first.
-        reason: Why it cannot be scored.
-        result: The stored scores (a :class:`~SegQualityQCLib.cohort.results.CaseResult` in JSON).
-        status: Where its review stands.
-        reviewer: Who has it open or decided.
-        opened: When it was opened last, seconds since 1970.
-        decided: When it was decided.
-        comment: The reviewer's words.
-        saved: The latest version that was saved of it.
-        latest: The segmentation to go on with: the latest version saved of it, or of another case with the same file,
-            else the original.
-    """
-
-    name: str
-    image: Path
-    segmentation: Path
-    label: int | None
-    segment: str | None
-    dice: float | None
-    low: float | None
-    high: float | None
-    scored_segment: str | None
-    worst_slice: int | None
-    reason: str | None
-    result: Path | None
-    status: ReviewStatus
-    reviewer: str | None
-    opened: float | None
-    decided: float | None
-    comment: str
-    saved: Path | None
-    latest: Path
 
 
 class Worklist:
@@ -103,7 +46,7 @@ class Worklist:
         self.reviewer = reviewer
         self.session = uuid.uuid4().hex
         self._storage = storage
-        self._opened: dict[str, tuple] = {}  # how each case was when this session opened it
+        self._opened: dict[str, _Standing] = {}  # how each case was when this session opened it
         self._folder = self.path.parent
         self._cohort = CohortFolder(self._folder) if self.path.name == FILE_NAME else None
 
@@ -111,9 +54,9 @@ class Worklist:
     def open(
         cls, source: str | Path, reviewer: str, *, patience_s: float = PATIENCE_S, read_only: bool = False
     ) -> Worklist:
-        """Open the worklist of a cohort's result folder or of a CSV manifest; made at the first time beside it.
+        """Open the worklist of a cohort's result folder or of a CSV manifest; made beside it the first time.
 
-        What changed there since (new cases, new scores, cases that are gone) is taken over; decisions stay.
+        Changes since then (new cases, new scores, cases that are gone) are taken over; decisions stay.
 
         Args:
             source: The ``--out`` folder of ``segquality cohort`` or ``cohort.json`` in it, a manifest, or a worklist's
@@ -146,12 +89,12 @@ class Worklist:
         return worklist
 
     def cases(self) -> list[WorklistCase]:
-        """All cases, worst first: what nobody vouches for, scored ones from the lowest Dice, those not scored yet.
+        """All cases, worst first: those without a score, scored ones from the lowest Dice, those not assessed yet.
 
         A case that is gone from the cohort is among them if it was reviewed.
         """
         with self._storage.transaction() as db:
-            latest = self._latest(db)
+            latest = latest_versions(db)
             rows = db.execute(f"SELECT * FROM cases WHERE NOT gone OR status != 'to do' {_WORST_FIRST}")
             return [self._case(row, latest) for row in rows]
 
@@ -167,10 +110,10 @@ class Worklist:
     def next(self, skipped: Collection[str] = ()) -> WorklistCase | None:
         """Take the worst case left: one to do, or one that a dead session left open. ``None`` when all are taken.
 
-        A case whose segmentation file somebody has open as another case waits.
+        A case is left out while another session has its segmentation file open as another case.
 
         Args:
-            skipped: Names of cases that are not wanted now.
+            skipped: Names of cases to leave out.
         """
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
@@ -186,7 +129,7 @@ class Worklist:
             return None
 
     def open_case(self, name: str, *, take_over: bool = False) -> WorklistCase:
-        """Take a certain case, also a decided one.
+        """Take the case of this name, also a decided one.
 
         Args:
             name: Its name.
@@ -210,14 +153,22 @@ class Worklist:
                 )
             return self._claimed(db, row)
 
-    def decide(self, name: str, decision: ReviewStatus, comment: str = "") -> WorklistCase:
+    def decide(self, name: str, decision: str, comment: str = "") -> WorklistCase:
         """Close a case that this session has open, with a decision.
 
+        Args:
+            name: Its name.
+            decision: A :class:`~SegQualityQCLib.review.decisions.Decision` or its value.
+            comment: The reviewer's words.
+
         Raises:
-            WorklistError: This session does not have it open, for example since another one took it over.
+            WorklistError: This session does not have it open, for example since another one took it over, or the
+                decision is unknown.
         """
-        if decision not in DECISIONS:
-            raise WorklistError(f"{decision.value!r} is no decision: use {', '.join(d.value for d in DECISIONS)}.")
+        try:
+            decision = Decision(decision)
+        except ValueError:
+            raise WorklistError(f"{str(decision)!r} is no decision: use {', '.join(Decision)}.") from None
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
             self._take_back(db, name)
@@ -230,7 +181,7 @@ class Worklist:
             return self._read(db, name)
 
     def release(self, name: str) -> None:
-        """Put back a case that this session has open, as it was before; one that was taken over stays the other's."""
+        """Put back a case that this session has open, as it was before; one that was taken over stays as it is."""
         self._opened.pop(name, None)
         with self._storage.transaction() as db:
             if self._is_own(self._row(db, name)):
@@ -264,15 +215,11 @@ class Worklist:
 
     def _take_over(self, cases: Iterable[tuple[CohortCase, CaseResult | None]]) -> None:
         """Add new cases and renew the scores of known ones."""
-        facts = [self._facts(position, case, result) for position, (case, result) in enumerate(cases)]
-        columns = (
-            *("name", "position", "image", "segmentation", "label", "segment"),
-            *("urgency", "dice", "low", "high", "scored_segment", "worst_slice", "reason"),
-        )
-        renewed = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
+        facts = [facts_of(position, case, result, self._folder) for position, (case, result) in enumerate(cases)]
+        renewed = ", ".join(f"{column} = excluded.{column}" for column in FACTS[1:])
         with self._storage.transaction() as db:
             db.executemany(
-                f"INSERT INTO cases ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+                f"INSERT INTO cases ({', '.join(FACTS)}) VALUES ({', '.join('?' * len(FACTS))}) "
                 f"ON CONFLICT (name) DO UPDATE SET {renewed}, gone = 0",
                 facts,
             )
@@ -280,20 +227,6 @@ class Worklist:
             gone = [(row["name"],) for row in db.execute("SELECT name FROM cases") if row["name"] not in names]
             db.executemany("UPDATE cases SET gone = 1 WHERE name = ?", gone)
             self._restore_decisions(db)
-
-    def _facts(self, position: int, case: CohortCase, result: CaseResult | None) -> tuple:
-        known = (case.name, position, portable(case.image, self._folder), portable(case.segmentation, self._folder))
-        asked = (case.label, case.segment)
-        if result is None:
-            return (*known, *asked, 2, None, None, None, None, None, None)
-        if not result.reports:
-            return (*known, *asked, 0, None, None, None, None, None, result.error)
-        # A score of a model that was made for something else must not decide where the case stands.
-        matched = [report for report in result.reports if "model_unmatched" not in report.flags]
-        report = min(matched or result.reports, key=urgency)
-        volume = report.volume
-        scores = (volume.dice, volume.low, volume.high, report.case.segment, report.order[0], None)
-        return (*known, *asked, int(urgency(report)[0]), *scores)
 
     def _claimed(self, db: sqlite3.Connection, row: sqlite3.Row) -> WorklistCase:
         open_before = row["status"] == ReviewStatus.IN_PROGRESS.value
@@ -313,7 +246,7 @@ class Worklist:
         return self._read(db, row["name"])
 
     def _take_back(self, db: sqlite3.Connection, name: str) -> None:
-        """Have a case again that was put back while this session was silent, if nobody decided on it since."""
+        """Take a case again that was put back while this session was silent, unless it was decided since."""
         row = self._row(db, name)
         if row["session"] is None and _standing(row, "status", "reviewer") == self._opened.get(name):
             self._claimed(db, row)
@@ -357,48 +290,17 @@ class Worklist:
             (time.time(), name, self.reviewer, self.session, action, detail),
         )
 
-    def _latest(self, db: sqlite3.Connection) -> dict[str, str]:
-        """The latest version saved of each segmentation file, of whichever case."""
-        latest: dict[str, str] = {}
-        for row in db.execute("SELECT segmentation, saved FROM cases WHERE saved IS NOT NULL"):
-            versions = (row["saved"], latest.get(row["segmentation"], row["saved"]))
-            latest[row["segmentation"]] = max(versions, key=version_number)
-        return latest
-
     def _read(self, db: sqlite3.Connection, name: str) -> WorklistCase:
-        return self._case(self._row(db, name), self._latest(db))
+        return self._case(self._row(db, name), latest_versions(db))
 
-    def _case(self, row: sqlite3.Row, latest: dict[str, str]) -> WorklistCase:
+    def _case(self, row: sqlite3.Row, latest: Mapping[str, str]) -> WorklistCase:
         try:
-            return self._checked_case(row, latest)
+            result = self._cohort.result_path(row["name"]) if self._cohort is not None else None
+            return case_of_row(row, latest, self._folder, result)
         except (TypeError, ValueError, AttributeError, LookupError) as error:  # SQLite keeps any type in any column
             raise damaged(self.path) from error
 
-    def _checked_case(self, row: sqlite3.Row, latest: dict[str, str]) -> WorklistCase:
-        result = self._cohort.result_path(row["name"]) if self._cohort is not None else None
-        return WorklistCase(
-            name=row["name"],
-            image=absolute(row["image"], self._folder),
-            segmentation=absolute(row["segmentation"], self._folder),
-            label=row["label"],
-            segment=row["segment"],
-            dice=row["dice"],
-            low=row["low"],
-            high=row["high"],
-            scored_segment=row["scored_segment"],
-            worst_slice=row["worst_slice"],
-            reason=row["reason"],
-            result=result if result is not None and result.is_file() else None,
-            status=ReviewStatus(row["status"]),
-            reviewer=row["reviewer"],
-            opened=row["opened"],
-            decided=row["decided"],
-            comment=row["comment"],
-            saved=None if row["saved"] is None else absolute(row["saved"], self._folder),
-            latest=absolute(latest.get(row["segmentation"], row["segmentation"]), self._folder),
-        )
 
-
-def _standing(row: sqlite3.Row, status: str, reviewer: str) -> tuple:
-    """Where the review of a case stands or stood: status, reviewer, and when it was decided."""
+def _standing(row: sqlite3.Row, status: str, reviewer: str) -> _Standing:
+    """Where the review of a case stands, or stood before it was opened, by the names of two columns."""
     return row[status], row[reviewer], row["decided"]

@@ -13,8 +13,8 @@ def ordered_slices(results: Results, order: str, threshold: float) -> list[tuple
 
     Args:
         results: The results.
-        order: ``worst``: by status and predicted Dice; ``suggested``: slices that nobody has reviewed, by the expected
-            gain of correcting them, then the others as in ``worst``.
+        order: ``worst``: by status and predicted Dice; ``suggested``: slices without a review, by the expected gain
+            of correcting them, then the others as in ``worst``.
         threshold: Dice below which a slice needs correcting.
     """
 
@@ -31,7 +31,7 @@ def ordered_slices(results: Results, order: str, threshold: float) -> list[tuple
 
 
 def low_unreviewed(results: Results, threshold: float) -> set[tuple[str, int]]:
-    """The slices that are missing or below the threshold, now or before they were edited, and not reviewed."""
+    """The low slices (see :func:`.reviews.low_slices`) without a review."""
     return {
         (key, index)
         for key, report in results.reports.items()

@@ -26,7 +26,7 @@ def write_overlay(
 ) -> Any:
     """Write the overlay volume: predicted Dice inside the segments, the lowest where they overlap, -1 elsewhere.
 
-    Drawn slices without a score stay uncoloured.
+    Drawn slices without a score have no colour.
 
     Returns:
         The vtkMRMLScalarVolumeNode on the volume's grid, referenced from the segmentation node.
@@ -71,7 +71,7 @@ def update_overlay(
 
 
 def _paint(values: np.ndarray, case: Case, score: SliceScore) -> None:
-    """Set the predicted Dice of a slice inside its mask, unless a lower one stands there."""
+    """Set the predicted Dice of a slice inside its mask, except where another segment has a lower one."""
     if score.dice is None:
         return
     where = _plane(case.axis, score.index)
@@ -98,11 +98,11 @@ def legend(display_node: Any) -> Any:
 
 
 def write_difference(segmentation_node: Any, difference: sitk.Image) -> Any:
-    """Write the absolute difference |I - R| between the image and what the networks expect, on the window's grid."""
+    """Write the absolute difference |I - R| between the image and what the networks expect, on the networks' grid."""
     node = _volume(segmentation_node, DIFFERENCE, "difference", sitk.GetArrayFromImage(difference).astype(np.float32))
     node.SetIJKToRASMatrix(ijk_to_ras(difference))
     display = _display(node, 0.1, 1.0)
-    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeRed")  # one of Slicer's own
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeRed")  # a colour table of Slicer
     return node
 
 
@@ -172,7 +172,7 @@ def _surface(case: Case, report: QualityReport, index_to_world: np.ndarray) -> A
 
 
 def _nearest_drawn(dice: np.ndarray, case: Case) -> np.ndarray:
-    """Dice of each slice, an empty one taking that of its drawn neighbour, into which the surface reaches halfway."""
+    """Dice of each slice; an empty one has that of its nearest drawn slice, whose surface reaches halfway into it."""
     axes = tuple(2 - a for a in range(3) if a != case.axis)
     drawn = np.flatnonzero(sitk.GetArrayViewFromImage(case.mask).any(axis=axes))
     if not len(drawn):

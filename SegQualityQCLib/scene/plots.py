@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import vtk
@@ -63,7 +63,7 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
 
 
 def _show_series(chart: Any, identifiers: list[str]) -> None:
-    """Put these series into the chart; one that has them stays as it is, since memory of replaced ones is not freed."""
+    """Put these series into the chart, unless it has them: Slicer does not free the memory of replaced ones."""
     if [chart.GetNthPlotSeriesNodeID(n) for n in range(chart.GetNumberOfPlotSeriesNodes())] == identifiers:
         return
     chart.RemoveAllPlotSeriesNodeIDs()
@@ -82,7 +82,7 @@ def drawn_threshold(segmentation_node: Any) -> float | None:
 def slice_of_point(series_node: Any, row: int) -> tuple[str, int] | None:
     """Segment identifier and slice index of a point of a chart's series; ``None`` for the threshold's line.
 
-    The marks of low slices have an empty identifier: they are of any segment.
+    The marks of low slices have an empty identifier, since they may be of any segment.
     """
     table_node = series_node.GetTableNode()
     key = table_node.GetAttribute(KEY) if table_node is not None else None
@@ -93,7 +93,7 @@ def slice_of_point(series_node: Any, row: int) -> tuple[str, int] | None:
 
 
 def _low_table(segmentation_node: Any, reports: Mapping[str, QualityReport], threshold: float) -> Any:
-    """Marks along the axis, at the slices that are low or missing in any segment."""
+    """Marks along the axis, at the slices that are low in any segment."""
     slices = sorted({score.index for report in reports.values() for score in report.slices if score.is_low(threshold)})
     return _series_table(segmentation_node, _LOW, ("Slice", "Dice"), [(float(index), 0.0) for index in slices])
 
@@ -108,13 +108,13 @@ def _series(owner: Any, key: str, name: str, table: Any, column: str) -> Any:
     return series
 
 
-def _series_table(owner: Any, key: str, columns: tuple[str, ...], rows: list[tuple]) -> Any:
+def _series_table(owner: Any, key: str, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> Any:
     name = f"{owner.GetName()} quality series {key}"
     node = node_for(owner, SERIES_TABLE, "vtkMRMLTableNode", name, key, hidden=True)
     table = vtk.vtkTable()
-    for n, name in enumerate(columns):
+    for n, heading in enumerate(columns):
         column = vtk.vtkDoubleArray()
-        column.SetName(name)
+        column.SetName(heading)
         for row in rows:
             column.InsertNextValue(row[n])
         table.AddColumn(column)

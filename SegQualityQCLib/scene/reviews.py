@@ -1,20 +1,19 @@
-"""What reviewers decided about slices and cases, as it is kept with the results in the scene."""
+"""Decisions of reviewers on slices and cases, as the results in the scene keep them."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import InputError, ReportError
 from ..report.report import QualityReport
+from ..review.decisions import Decision
 
 Checksums = Mapping[str, Sequence[int]]
-
-DECISIONS = ("accepted", "corrected", "flagged")
 
 
 @dataclass(frozen=True)
@@ -22,15 +21,15 @@ class Review:
     """A reviewer's decision.
 
     Attributes:
-        decision: ``accepted``, ``corrected`` or ``flagged``.
+        decision: What was decided.
         reviewer: Who decided.
         time: When, UTC, ISO 8601.
-        comment: Why, in free words.
+        comment: The reviewer's words.
         drawn: Checksum of what was drawn on the slice, or in the whole case, when it was decided; ``None`` where that
             was not kept: then the decision is taken to be about what was scored last.
     """
 
-    decision: str
+    decision: Decision
     reviewer: str
     time: str
     comment: str = ""
@@ -41,28 +40,31 @@ class Review:
         """A decision made now.
 
         Raises:
-            InputError: The decision is unknown, or nobody signs it.
+            InputError: The decision is unknown, or the reviewer has no name.
         """
-        if decision not in DECISIONS:
-            raise InputError(f"The decision {decision!r} is not known: use one of {', '.join(DECISIONS)}.")
+        try:
+            known = Decision(decision)
+        except ValueError:
+            raise InputError(f"The decision {decision!r} is not known: use one of {', '.join(Decision)}.") from None
         if not reviewer.strip():
             raise InputError("Nobody signs this decision: enter your name as the reviewer first.")
-        return cls(decision, reviewer.strip(), datetime.now(timezone.utc).isoformat(timespec="seconds"), comment)
+        return cls(known, reviewer.strip(), datetime.now(timezone.utc).isoformat(timespec="seconds"), comment)
 
     @classmethod
     def from_dict(cls, content: Any) -> Review:
         """Read a review from JSON types.
 
         Raises:
-            ReportError: It is none.
+            ReportError: They are not those of a review.
         """
         try:
             review = cls(**content)
-        except TypeError as error:
+            review = replace(review, decision=Decision(review.decision))
+        except (TypeError, ValueError) as error:
             raise ReportError(f"A review is damaged: {error}.") from error
-        texts = (review.decision, review.reviewer, review.time, review.comment)
-        known = review.drawn is None or isinstance(review.drawn, int)
-        if review.decision not in DECISIONS or not known or not all(isinstance(text, str) for text in texts):
+        texts = (review.reviewer, review.time, review.comment)
+        is_checksum = review.drawn is None or isinstance(review.drawn, int)
+        if not is_checksum or not all(isinstance(text, str) for text in texts):
             raise ReportError("A review is damaged: assess again.")
         return review
 
@@ -79,7 +81,7 @@ class Reviews:
         return self.slices.get(segment_id, {}).get(index)
 
     def with_slice(self, segment_id: str, index: int, review: Review | None) -> Reviews:
-        """The reviews with one more, or, given ``None``, one less."""
+        """The reviews with this one of a slice; given ``None``, without the one of that slice."""
         slices = {key: dict(entries) for key, entries in self.slices.items()}
         entries = slices.setdefault(segment_id, {})
         if review is None:
@@ -93,7 +95,7 @@ class Reviews:
         return Reviews(self.slices, review)
 
     def that_hold(self, drawn: Checksums, scored: Checksums) -> Reviews:
-        """The reviews of what is still drawn; a flagged slice stays flagged.
+        """The reviews of slices that are drawn as they were when decided; a flagged slice stays flagged.
 
         Args:
             drawn: Checksums of the slices as they are drawn now, by segment identifier; others have no reviews.
@@ -103,7 +105,7 @@ class Reviews:
         def holds(key: str, index: int, review: Review) -> bool:
             now, was = list(drawn[key])[index : index + 1], list(scored.get(key, ()))[index : index + 1]
             return bool(now) and (
-                review.decision == "flagged" or now == (was if review.drawn is None else [review.drawn])
+                review.decision is Decision.FLAGGED or now == (was if review.drawn is None else [review.drawn])
             )
 
         slices = {
@@ -150,7 +152,7 @@ def checksum_of_case(checksums: Checksums) -> int:
 
 
 def low_slices(report: QualityReport, before: Mapping[int, float | None], threshold: float) -> tuple[int, ...]:
-    """The slices that somebody should look at: gaps, and those below the threshold now or before they were edited.
+    """The slices to check: gaps, and those below the threshold now or before they were edited.
 
     Args:
         report: The report as it is now.

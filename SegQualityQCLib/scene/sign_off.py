@@ -1,4 +1,4 @@
-"""Decisions on slices and cases, each with what was drawn when it was made."""
+"""Decisions on slices and cases, each kept with a checksum of what was drawn then."""
 
 from __future__ import annotations
 

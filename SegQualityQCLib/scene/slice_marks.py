@@ -1,4 +1,4 @@
-"""What a slice view says of the slice it shows: a band in the colour of its predicted Dice, and a line of text."""
+"""The mark in a slice view: a band in the colour of the slice's predicted Dice, and a line of text."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import vtk
 
 from ..report.report import SliceScore, Status
+from ..report.wording import short_words
 from .colours import colour_of
 
 _BAND_WIDTH = 0.02  # of the view's width
@@ -18,7 +19,7 @@ def text_of(score: SliceScore, segment: str, threshold: float, before: float | N
     """Segment, slice, predicted Dice with its interval, and status, for a slice view."""
     head = f"{segment}, slice {score.index}: "
     if score.dice is None:
-        return head + score.status.value.replace("_", " ")
+        return head + short_words(score.status)
     number = f"{score.dice:.2f}" if before is None else f"{before:.2f} to {score.dice:.2f}"
     low = ", low" if score.is_low(threshold) else ""
     return f"{head}Dice {number} ({score.low:.2f} – {score.high:.2f}){low}"
@@ -60,7 +61,7 @@ class SliceMark:
         self.text.SetVisibility(True)
 
     def hide(self) -> None:
-        """Show nothing."""
+        """Hide band and text."""
         self.band.SetVisibility(False)
         self.text.SetVisibility(False)
 

@@ -15,7 +15,7 @@ from ..report.report import QualityReport, Status
 from .assessed_content import Shown, check_shown
 from .node_cases import ijk_to_world
 from .result_nodes import TABLE, existing_node, node_for
-from .reviews import Reviews
+from .reviews import Review, Reviews
 
 COLUMNS = (
     "Segment",
@@ -43,7 +43,7 @@ _SHOWN = "SegQualityQC.Shown"
 
 @dataclass(frozen=True)
 class Results:
-    """All that is known of a segmentation, by segment identifier.
+    """What is known of a segmentation, by segment identifier.
 
     Attributes:
         reports: The reports as they are now.
@@ -77,7 +77,7 @@ class Results:
         for key in reports:
             for index in changed.get(key, ()):
                 old, new = self.reports[key].slice(index), reports[key].slice(index)
-                # Nothing was drawn in a gap: that is a Dice of 0, and no guess.
+                # A gap is certainly wrong: its Dice is 0, not a prediction.
                 first = before[key].setdefault(index, 0.0 if old.status is Status.GAP else old.dice)
                 now = 0.0 if new.status is Status.GAP else new.dice
                 if now == first or (now is not None and first is not None and abs(now - first) < 1e-6):  # undone
@@ -105,7 +105,7 @@ def position_along_normal(volume_node: Any, axis: str) -> np.ndarray:
 
 
 def as_sliders_count(normal: np.ndarray) -> np.ndarray:
-    """A slice normal, turned as those of Slicer's axial, coronal and sagittal views: superior, anterior or left."""
+    """A slice normal in the direction in which Slicer's nearest view counts its slices: superior, anterior or left."""
     main = int(np.argmax(np.abs(normal)))
     return normal if (normal[main] > 0) == (main != 0) else -normal
 
@@ -158,8 +158,8 @@ def write_results(segmentation_node: Any, volume_node: Any, results: Results) ->
     return node
 
 
-def _review_cells(review: Any) -> tuple[str, str, str, str]:
-    return (review.decision, review.comment, review.reviewer, review.time)
+def _review_cells(review: Review) -> tuple[str, str, str, str]:
+    return (review.decision.value, review.comment, review.reviewer, review.time)
 
 
 def _vtk_table(columns: list[list[str]]) -> Any:
@@ -175,10 +175,10 @@ def _vtk_table(columns: list[list[str]]) -> Any:
 
 
 def read_results(segmentation_node: Any) -> Results:
-    """The results that a segmentation's table node keeps; without reports where there is none.
+    """The results that a segmentation's table node keeps; without such a node they have no reports.
 
     Raises:
-        ReportError: The table was changed by hand and is no longer readable.
+        ReportError: The table was changed by hand and can no longer be read.
     """
     node = existing_node(segmentation_node, TABLE)
     if node is None or not node.GetAttribute(_REPORTS):
@@ -212,7 +212,7 @@ def write_reviews(segmentation_node: Any, reviews: Reviews) -> None:
 
 
 def check_assessed(segmentation_node: Any) -> None:
-    """Check that the nodes of the results still show what was assessed; fine without results.
+    """Check that the nodes of the results still show what was assessed; without results nothing is checked.
 
     Raises:
         InputError: The volume is gone, or volume or segmentation show another frame of a sequence.

@@ -1,4 +1,4 @@
-"""What the views show of the results: the overlay, the surfaces, and whose slice views there are."""
+"""What the views show of the results: the overlay, the surfaces, the outlines; and the nodes of the slice views."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def slice_nodes(scene: Any) -> list[Any]:
 def show_overlay(segmentation_node: Any, visible: bool) -> None:
     """Show or hide the coloured slices, as the foreground of all slice views.
 
-    The segments' own fill would lie over the colours, so it gives way to them; their outlines stay.
+    The fill of the segments would cover the colours, so it is hidden meanwhile; their outlines stay.
     """
     overlay = existing_node(segmentation_node, OVERLAY)
     segments = segmentation_node.GetDisplayNode()
@@ -32,7 +32,8 @@ def show_overlay(segmentation_node: Any, visible: bool) -> None:
     if overlay is None:
         return
     for composite in nodes_of_class(segmentation_node.GetScene(), "vtkMRMLSliceCompositeNode"):
-        if visible and composite.GetForegroundVolumeID() != overlay.GetID():  # or the user's own opacity would be lost
+        # Where the overlay is shown already, the user may have chosen another opacity.
+        if visible and composite.GetForegroundVolumeID() != overlay.GetID():
             composite.SetForegroundVolumeID(overlay.GetID())
             composite.SetForegroundOpacity(0.5)
         elif not visible and composite.GetForegroundVolumeID() == overlay.GetID():
