@@ -34,7 +34,7 @@ WORDS: Mapping[str, Words] = {
         "outside the field of view", "not scored, since the mask reaches outside the model's field of view"
     ),
     Status.UNFAMILIAR: Words("unfamiliar", "not scored, since the model was not trained for it"),
-    SliceFlag.CHECK: Words("check: may go on here", "does the structure go on here?"),
+    SliceFlag.CHECK: Words("check: may continue here", "does the structure go on here?"),
     SliceFlag.IMAGE: Words("image unlike training data", "the image is unlike the training data"),
     SliceFlag.TOO_SMALL: Words("too small", "the mask is too small for the model's resolution"),
     CaseFlag.MODEL_UNMATCHED: Words(

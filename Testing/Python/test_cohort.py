@@ -35,7 +35,8 @@ def test_the_tables_hold_what_assessing_each_case_says(files, cluster, tmp_path)
     cases = rows(tmp_path / "out" / "cases.csv")
     assert [row["case"] for row in cases] == ["case 0", "case 1"]
     assert int(cases[0]["below_threshold"]) == len(report.below(0.8))
-    assert int(cases[0]["worst_slice"]) == report.order[0] and int(cases[0]["gaps"]) == 1
+    assert int(cases[0]["worst_slice"]) == report.order[0]
+    assert int(cases[0]["gaps"]) == 1
     assert cases[1]["site"] == "'=1", "no cell is a formula"
 
 
@@ -58,7 +59,8 @@ def test_resuming_does_what_is_missing_or_failed_or_changed_and_nothing_else(fil
     assert run_cohort(cases, out, scheduler=address, resume=True).failed == 0
     redone = {name for name, time_ns in before.items() if store.result_path(name).stat().st_mtime_ns != time_ns}
     assert redone == {"changed", "late", cases[2].name}
-    assert len(rows(out / "cases.csv")) == 5 and rows(out / "errors.csv") == []
+    assert len(rows(out / "cases.csv")) == 5
+    assert rows(out / "errors.csv") == []
     store.result_path("late").write_text("{", encoding="utf-8")
     store.write_tables(0.7)
     assert [row["case"] for row in rows(out / "errors.csv")] == ["late"], "no case vanishes without a word"
@@ -84,7 +86,8 @@ def test_labels_that_nnunet_names_are_judged_each_by_its_model(tmp_path):
     assert request_of(plain, None) != request_of(case, None), "other names are another request"
     reports = score_case(case, ScoringOptions(device="cpu")).result.reports
     assert [report.case.segment for report in reports] == ["label 1", "label 2", "label 3"]
-    assert reports[0].model.name == "acdc-rv-cavity" and reports[1].model.name.startswith("acdc-lv-myocardium")
+    assert reports[0].model.name == "acdc-rv-cavity"
+    assert reports[1].model.name.startswith("acdc-lv-myocardium")
     assert ["model_unmatched" in report.flags for report in reports] == [False, False, True]
 
 
@@ -92,7 +95,8 @@ def test_the_command_says_how_many_segments_no_model_is_known_to_fit(tmp_path):
     folder = nnunet_folder(tmp_path / "data")
     run = segquality("cohort", folder, "--label", 3, "--workers", 1, "--out", tmp_path / "out")
     assert run.returncode == 0, run.stderr
-    assert "1 of 1 cases done" in run.stdout and "Note: 1 of 1 segments are not known" in run.stdout
+    assert "1 of 1 cases done" in run.stdout
+    assert "Note: 1 of 1 segments are not known" in run.stdout
     assert [row["segment"] for row in rows(tmp_path / "out" / "cases.csv")] == ["label 3"]
 
 

@@ -106,7 +106,8 @@ def test_cases_are_sorted_filtered_and_searched_without_an_error(browser, assess
     change(browser, "search", "CASE site")
     assert shown(browser) == ["case 9"]
     change(browser, "search", "nobody")
-    assert shown(browser) == [] and browser.execute_script("return !document.getElementById('nothing').hidden")
+    assert shown(browser) == []
+    assert browser.execute_script("return !document.getElementById('nothing').hidden")
     change(browser, "search", "")
     change(browser, "filter", "all")
     browser.execute_script("document.querySelector('.bar[data-low=\"0.2\"]').dispatchEvent(new Event('click'))")
@@ -116,9 +117,11 @@ def test_cases_are_sorted_filtered_and_searched_without_an_error(browser, assess
     bar = browser.find_element("css selector", '.bar[data-low="0.2"]')
     browser.execute_script("arguments[0].focus()", bar)
     browser.switch_to.active_element.send_keys(" ")
-    assert shown(browser) == ["poor"] and bar.get_attribute("aria-pressed") == "true"
+    assert shown(browser) == ["poor"]
+    assert bar.get_attribute("aria-pressed") == "true"
     browser.switch_to.active_element.send_keys("\ue007")  # Enter
-    assert len(shown(browser)) == 4 and bar.get_attribute("aria-pressed") == "false"
+    assert len(shown(browser)) == 4
+    assert bar.get_attribute("aria-pressed") == "false"
     assert browser.get_log("browser") == []
 
 
@@ -178,13 +181,16 @@ def test_a_thousand_cases_stay_small_and_are_drawn_as_one_comes_near(browser, as
         "return [...document.querySelectorAll('.pictures[data-drawn]')].map(p => Number(p.parentElement.dataset.rank))"
     )
     first = browser.execute_script(drawn)
-    assert 1 in first and len(first) < 20
+    assert 1 in first
+    assert len(first) < 20
     browser.execute_script("document.querySelector('[data-rank=\"700\"]').scrollIntoView()")
     browser.execute_async_script(
         "const done = arguments[0]; setTimeout(() => requestAnimationFrame(() => done()), 500)"
     )
     later = browser.execute_script(drawn)
-    assert 700 in later and 1 not in later and len(later) < 30
+    assert 700 in later
+    assert 1 not in later
+    assert len(later) < 30
     change(browser, "sort", "best")
     assert shown(browser)[0] == "case 1049"
     assert browser.execute_script("return document.querySelectorAll('.pictures').length") == 1000
@@ -214,11 +220,14 @@ def test_of_many_slices_the_worst_ones_are_shown_and_all_parts_of_the_volume(ass
     many = [scored | {"index": n, "dice": 0.9 if n % 50 else 0.3, "low": 0.3, "high": 0.9} for n in range(300)]
     order = sorted(range(300), key=lambda n: (many[n]["dice"], n))
     chosen = shown_slices(QualityReport.from_dict(content | {"slices": many, "order": order}))
-    assert len(chosen) == MOST_THUMBNAILS and chosen == sorted(set(chosen))
-    assert {0, 50, 100, 150, 200, 250} <= set(chosen) and chosen[-1] == 299
+    assert len(chosen) == MOST_THUMBNAILS
+    assert chosen == sorted(set(chosen))
+    assert {0, 50, 100, 150, 200, 250} <= set(chosen)
+    assert chosen[-1] == 299
 
 
 def test_a_histogram_counts_each_score_once():
     bars = histogram([0.0, 0.049, 0.5, 1.0])
-    assert [bar["count"] for bar in bars if bar["count"]] == [2, 1, 1] and sum(bar["count"] for bar in bars) == 4
+    assert [bar["count"] for bar in bars if bar["count"]] == [2, 1, 1]
+    assert sum(bar["count"] for bar in bars) == 4
     assert max(bar["height"] for bar in bars) == 100

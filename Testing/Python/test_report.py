@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from SegQualityQCLib.errors import ReportError
+from SegQualityQCLib.report.codes import CaseFlag, SliceFlag
 from SegQualityQCLib.report.csv_table import reports_to_csv
 from SegQualityQCLib.report.report import (
     CaseDescription,
@@ -21,6 +22,7 @@ from SegQualityQCLib.report.report import (
     SliceScore,
     Status,
     VolumeScore,
+    reports_to_json,
 )
 
 unit = st.floats(0, 1)
@@ -30,7 +32,7 @@ unit = st.floats(0, 1)
 def slice_scores(draw, index: int) -> SliceScore:
     status = draw(st.sampled_from(Status))
     area = 0.0 if status in (Status.EMPTY, Status.GAP) else draw(st.floats(0.1, 1e5))
-    flags = tuple(draw(st.lists(st.sampled_from(["check", "too_small", "image"]), max_size=2)))
+    flags = tuple(draw(st.lists(st.sampled_from([*SliceFlag, "of_a_newer_version"]), max_size=2)))
     if status is not Status.SCORED:
         return SliceScore(index, status, None, None, None, area, flags)
     low, dice, high = sorted(draw(st.tuples(unit, unit, unit)))
@@ -48,7 +50,7 @@ def reports(draw) -> QualityReport:
         volume=VolumeScore(dice, low, high),
         slices=scores,
         provenance=Provenance("0", "2026-01-01T00:00:00+00:00", {"window": {"size": 144}}),
-        flags=("gaps",),
+        flags=(CaseFlag.GAPS,),
     )
 
 
@@ -97,6 +99,9 @@ def test_the_order_is_gaps_then_unscored_then_lowest_dice_then_empty():
         lambda c: c["slices"][0].update(status="fine"),
         lambda c: c["slices"][0].update(index=True),
         lambda c: c["slices"][0].update(area_mm2="big"),
+        lambda c: c["slices"][0].update(area_mm2=math.nan),
+        lambda c: c["slices"][0].update(area_mm2=10**400),
+        lambda c: c["slices"][0].update(index=-1),
         lambda c: c["slices"][0].update(flags="check"),
         lambda c: c.update(order=[1, 0]),
         lambda c: c["slices"].append(c["slices"][0]),
@@ -117,6 +122,12 @@ def test_a_damaged_report_is_refused_with_one_sentence(damage):
     assert "\n" not in str(caught.value)
 
 
+def test_several_reports_are_written_as_a_list_and_one_as_itself():
+    first, second = (report_of(SliceScore(n, Status.GAP, None, None, None, 0.0)) for n in (0, 1))
+    assert json.loads(reports_to_json([first])) == first.to_dict()
+    assert json.loads(reports_to_json([first, second])) == [first.to_dict(), second.to_dict()]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "1", '{"schema": 1}', "[" * 100000])
 def test_text_that_is_no_report_is_refused(text):
     with pytest.raises(ReportError):
@@ -130,7 +141,8 @@ def test_a_missing_report_file_is_named(tmp_path):
 
 def test_numbers_are_null_where_nothing_was_scored():
     content = json.loads(report_of(SliceScore(0, Status.GAP, None, None, None, 0.0)).to_json())
-    assert content["slices"][0]["dice"] is None and content["volume"]["dice"] is None
+    assert content["slices"][0]["dice"] is None
+    assert content["volume"]["dice"] is None
 
 
 def test_csv_has_a_row_a_slice_and_empty_cells_where_nothing_was_scored():

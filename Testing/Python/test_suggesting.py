@@ -64,9 +64,11 @@ def test_a_gap_counts_as_wrong_as_large_as_its_neighbours_are(report):
 def test_reviewed_slices_come_behind_those_that_are_worth_a_look(report):
     order = suggested(report)
     worth = [index for index in order if expected_gain(report, report.slice(index), 0.7) > 0]
-    assert set(worth) >= {2, 4, 7} and order[: len(worth)] == worth
+    assert set(worth) >= {2, 4, 7}
+    assert order[: len(worth)] == worth
     again = suggested(report, reviewed=order[:1])
-    assert again[: len(worth) - 1] == worth[1:] and order[0] in again[len(worth) - 1 :]
+    assert again[: len(worth) - 1] == worth[1:]
+    assert order[0] in again[len(worth) - 1 :]
 
 
 def test_correcting_in_the_suggested_order_raises_the_dice_of_real_cases_fastest(acdc_root, monkeypatch):
@@ -81,3 +83,9 @@ def test_correcting_in_the_suggested_order_raises_the_dice_of_real_cases_fastest
 def test_an_interval_without_a_width_is_on_one_side_of_the_threshold(report):
     score = replace(report.slices[2], dice=0.9, low=0.9, high=0.9)
     assert [chance_below(score, threshold) for threshold in (0.7, 0.95)] == [0.0, 1.0]
+
+
+def test_a_slice_without_a_score_has_no_share_below_the_threshold(report):
+    gap = SliceScore(3, Status.GAP, None, None, None, 0.0)
+    with pytest.raises(ValueError, match="slice 3 is gap"):
+        chance_below(gap, 0.7)
