@@ -76,10 +76,10 @@ def assess_command(
 
 
 def _check_targets(inputs: dict[str, Path], targets: dict[str, Path | None]) -> None:
-    """Nothing that was given is overwritten, and no result by another one."""
+    """Check that no result overwrites an input or another result."""
     taken = {path.resolve(): name for name, path in inputs.items()}
     for option, target in targets.items():
-        if target is None or (target.exists() and not target.is_file()):  # a device takes several
+        if target is None or (target.exists() and not target.is_file()):  # a device, such as /dev/stdout, takes several
             continue
         other = taken.setdefault(target.resolve(), option)
         if other != option:
@@ -87,7 +87,7 @@ def _check_targets(inputs: dict[str, Path], targets: dict[str, Path | None]) -> 
 
 
 def _undercuts(report: QualityReport, limit: float) -> bool:
-    """Whether a volume is predicted worse than the limit, or cannot be said to be better."""
+    """Whether a volume is predicted worse than the limit, or was not scored or not wholly scored."""
     return report.volume.dice is None or report.volume.dice < limit or bool(_NOT_ALL & set(report.flags))
 
 
