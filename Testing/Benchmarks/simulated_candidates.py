@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from SegQualityQCLib.cohort.manifest import CohortCase
-from training.candidates.perturbations import KINDS, perturb
+from training.candidates.perturbations import MASK_FAULTS, perturb
 from training.data.patients import Volume, find_volumes
 from training.study.configuration import DataSource
 
@@ -63,5 +63,5 @@ def _made_wrong(labels: NDArray[np.uint8], rng: Generator) -> NDArray[np.bool_]:
     share = rng.uniform(0, 1) ** 1.5  # more good volumes than poor ones, as in practice
     for k in range(len(mask)):
         if mask[k].any() and rng.random() < share:
-            mask[k] = perturb(mask[k], labels[k], str(rng.choice(list(KINDS))), rng)
+            mask[k] = perturb(mask[k], labels[k], str(rng.choice(list(MASK_FAULTS))), rng)
     return mask

@@ -21,7 +21,7 @@ from SegQualityQCLib.estimators.base import Estimator
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.reading.images import read_image
 from SegQualityQCLib.report.correction_priority import suggestion_key
-from training.candidates.perturbations import KINDS, perturb
+from training.candidates.perturbations import MASK_FAULTS, perturb
 from training.data.patients import Volume, find_volumes
 from training.data.split import SHIPPED_SPLIT, kept_split
 from training.study.configuration import DataSource
@@ -36,7 +36,7 @@ def damaged(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     result = masks.copy()
     for index in np.flatnonzero(masks.any(axis=(1, 2))):
         if rng.random() < 0.5:
-            result[index] = perturb(masks[index], labels[index], str(rng.choice(list(KINDS))), rng)
+            result[index] = perturb(masks[index], labels[index], str(rng.choice(list(MASK_FAULTS))), rng)
     return result
 
 

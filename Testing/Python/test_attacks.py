@@ -164,8 +164,8 @@ def test_a_page_of_models_that_were_attacked_in_part_is_written(repository, tmp_
 
     outcome = run_attack(slices, craft, lambda mask: score_of_pipeline(estimator, mask))
     rows = [{"eps": eps, **measure_outcome(slices, outcome, None), "unfamiliar": 0.0} for eps in (0.0, 0.1)]
-    describes = {"weights": {}, "settings": {}, "slices": 2, "patients": 1, "bad": 1, "good": 1}
-    record = Record(study.folder / "attacks", name, describes)
+    describes = {"name": name, "weights": {}, "settings": {}, "slices": 2, "patients": 1, "bad": 1, "good": 1}
+    record = Record(study.folder / "attacks" / f"{name}.json", describes)
     record.keep({"true": slices.dice, "fgsm-0": outcome.clean, "fgsm-0.1": outcome.worst}, fgsm=rows, pgd=rows[1:])
     length = traced.get(estimator.bundle.quality["estimator"])
     if length is not None:
@@ -186,7 +186,7 @@ def test_a_page_of_models_that_were_attacked_in_part_is_written(repository, tmp_
 
 def test_a_page_without_any_attacked_model_says_what_to_run_first(repository, tmp_path):
     study = read_study(repository / "training" / "configs" / "acdc-smoke.yaml", tmp_path)
-    with pytest.raises(InputError, match=r"attacked yet: run python -m training\.attack_study"):
+    with pytest.raises(InputError, match=r"attacked yet: run python -m training\.robustness\.attack_study"):
         write_attack_page(study, study.structures[0], tmp_path / "page")
 
 
@@ -206,19 +206,19 @@ def test_averaging_over_noise_is_reproducible_with_its_seed_and_follows_the_mode
     assert torch.sigmoid(first) == pytest.approx(torch.sigmoid(plain(slices.image)).detach(), abs=0.3)
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_a_corrupted_ct_has_its_air_and_fat_where_they_were(kind):
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_a_corrupted_ct_has_its_air_and_fat_where_they_were(corruption):
     of_mr = sitk.Cast(CASE.image[60:156, 80:176, 2:6], sitk.sitkFloat32)
     of_mr -= float(sitk.GetArrayViewFromImage(of_mr).min())
-    expected = sitk.GetArrayFromImage(corrupt(of_mr, kind, 1, 5)) - 1000
-    assert sitk.GetArrayFromImage(corrupt(of_mr - 1000.0, kind, 1, 5)) == pytest.approx(expected, abs=0.5)
+    expected = sitk.GetArrayFromImage(corrupt(of_mr, corruption, 1, 5)) - 1000
+    assert sitk.GetArrayFromImage(corrupt(of_mr - 1000.0, corruption, 1, 5)) == pytest.approx(expected, abs=0.5)
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_a_corruption_keeps_the_grid_repeats_itself_and_grows_with_its_strength(kind):
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_a_corruption_keeps_the_grid_repeats_itself_and_grows_with_its_strength(corruption):
     image = CASE.image[60:156, 80:176, 2:6]
     clean = sitk.GetArrayFromImage(image).astype(float)
-    weak, strong, again = (corrupt(image, kind, strength, 5) for strength in (1, STRENGTHS, STRENGTHS))
+    weak, strong, again = (corrupt(image, corruption, strength, 5) for strength in (1, STRENGTHS, STRENGTHS))
     errors = [np.abs(sitk.GetArrayFromImage(changed) - clean).mean() for changed in (weak, strong)]
     assert 0 < errors[0] < errors[1]
     assert np.array_equal(sitk.GetArrayFromImage(strong), sitk.GetArrayFromImage(again))

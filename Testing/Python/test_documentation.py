@@ -15,7 +15,7 @@ from typer.main import get_command
 import SegQualityQCLib
 from SegQualityQCLib.cli.main import app
 from training.study import configuration
-from training.study.paths import attacked_models
+from training.study.run import attacked_runs
 from training.study.study_file import read_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,7 +142,7 @@ def test_the_study_of_the_tutorial_is_one_that_training_reads(tmp_path):
     bundled = read_study(ROOT / "training" / "configs" / "acdc-cpu.yaml")  # the page says that the settings are its own
     assert read.attack_study == bundled.attack_study
     assert read.hardening["direct"] == dataclasses.replace(bundled.hardening["direct"], bundled=False, seed=None)
-    assert len(attacked_models(read, read.structure("liver"))) == 3
+    assert len(attacked_runs(read, read.structure("liver"))) == 3
 
 
 def test_the_reference_explains_every_setting_of_a_study():

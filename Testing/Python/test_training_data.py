@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from nnunet_study import study_of
 from SegQualityQCLib.demo import demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
 from SegQualityQCLib.estimators.networks.architectures import RecNet, reg_network
-from training.candidates.perturbations import KINDS, make_perturbed, perturb
+from training.candidates.perturbations import MASK_FAULTS, make_perturbed, perturb
 from training.candidates.pool import Pool
 from training.data.patients import Volume, find_volumes
 from training.data.prepare import prepare
@@ -28,12 +29,13 @@ from training.data.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, sp
 from training.data.windows import Windows
 from training.export.bundling import write_bundle
 from training.fitting.candidate_nets import train_candidate_net
-from training.fitting.reg_net import BalancedSample
+from training.fitting.reg_net_data import BalancedSample
 from training.fitting.restore import restore
 from training.metrics.dice import dice_of, dice_of_arrays
-from training.study.artifacts import save_weights, write_arrays, write_json
+from training.study.artifacts import replaced_folder, save_weights, write_arrays, write_json
 from training.study.configuration import DataSource, Variant
-from training.study.paths import candidate_files
+from training.study.paths import candidate_files, rec_net_file
+from training.study.run import Run
 from training.study.study_file import read_study
 
 
@@ -94,7 +96,7 @@ def test_bad_data_gets_a_sentence_that_names_the_case(repository, nnunet, tmp_pa
         prepare(study_of(repository, tmp_path, nnunet))
 
 
-def test_a_kind_that_a_variant_is_to_do_without_must_exist(repository, nnunet, tmp_path):
+def test_a_mask_fault_that_a_variant_is_to_do_without_must_exist(repository, nnunet, tmp_path):
     study = study_of(repository, tmp_path, nnunet)
     study = replace(study, variants=(Variant("blind", "without one", without="elastick"),))
     with pytest.raises(InputError, match="blind is to do without 'elastick': the kinds are shift, "):
@@ -107,12 +109,12 @@ def test_a_reference_in_which_nothing_is_drawn_is_named(repository, nnunet, tmp_
         prepare(study_of(repository, tmp_path, nnunet))
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_each_kind_of_perturbation_changes_the_mask_over_a_range_of_dice(kind):
+@pytest.mark.parametrize("fault", list(MASK_FAULTS))
+def test_each_mask_fault_changes_the_mask_over_a_range_of_dice(fault):
     labels = sitk.GetArrayFromImage(demo_reference())[3]
     mask = labels == 2
     rng = np.random.default_rng(0)
-    made = [perturb(mask, labels, kind, rng) for _ in range(30)]
+    made = [perturb(mask, labels, fault, rng) for _ in range(30)]
     dice = [2 * (mask & other).sum() / (mask.sum() + other.sum()) for other in made]
     assert all(other.shape == mask.shape and other.dtype == bool for other in made)
     assert np.mean(np.array(dice) < 1) > 0.6
@@ -231,26 +233,73 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_is_one_sentence(repository, 
 def write(repository, nnunet, tmp_path):
     """Writes a bundle of untrained networks into a folder."""
     study = study_of(repository, tmp_path, nnunet)
-    structure = study.structures[0]
-    for folder, file, network in (
-        ("rec-reg-lv-myocardium-seed0", "reg_net.pt", reg_network(window=144, **study.reg_network)),
-        ("rec-lv-myocardium", "rec_net.pt", RecNet(study.rec_filters)),
+    run = Run(study, study.structures[0], "rec-reg", 0)
+    for path, network in (
+        (run.weights, reg_network(window=144, **study.reg_network)),
+        (rec_net_file(study, run.structure), RecNet(study.rec_filters)),
     ):
-        (study.folder / folder).mkdir(parents=True)
-        save_weights(network, study.folder / folder / file)
+        path.parent.mkdir(parents=True)
+        save_weights(network, path)
     said = {"calibration": {}, "familiarity": {}, "evaluation": {}, "card": ""}
-    return lambda folder, version: write_bundle(folder, study, structure, "rec-reg", 0, version=version, **said)
+    return lambda folder, version: write_bundle(folder, run, version=version, **said)
 
 
-def test_a_bundle_is_replaced_whole_and_not_removed_file_by_file(write, tmp_path, monkeypatch):
+def test_a_bundle_is_replaced_and_leaves_nothing_beside_it(write, tmp_path):
     target = tmp_path / "bundle"
     write(target, "1.0.0")
-    removed, remove = [], shutil.rmtree
-    monkeypatch.setattr(shutil, "rmtree", lambda path, **how: (removed.append(path), remove(path, **how)))
+    (target / "docs" / "note.md").write_text("of the user", encoding="utf-8")
     write(target, "1.0.1")
-    assert removed and target not in removed
     assert '"version": "1.0.1"' in (target / "configs" / "metadata.json").read_text(encoding="utf-8")
+    assert not (target / "docs" / "note.md").exists()
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".bundle")] == []
+
+
+def test_a_folder_stays_whole_while_its_successor_is_filled_and_when_that_fails(tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "weights").write_text("old", encoding="utf-8")
+
+    def fill_and_stop():
+        with replaced_folder(folder) as partial:
+            (partial / "weights").write_text("new", encoding="utf-8")
+            assert (folder / "weights").read_text(encoding="utf-8") == "old"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fill_and_stop()
+    assert (folder / "weights").read_text(encoding="utf-8") == "old"
+    with replaced_folder(folder) as partial:
+        assert list(partial.iterdir()) == []
+        (partial / "weights").write_text("newer", encoding="utf-8")
+    assert (folder / "weights").read_text(encoding="utf-8") == "newer"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_process_killed_while_it_replaces_a_folder_leaves_one_of_the_two_whole(tmp_path):
+    """Kills a process that replaces a folder of many files again and again."""
+    folder = tmp_path / "bundle"
+    script = f"""
+from pathlib import Path
+from training.study.artifacts import replaced_folder
+turn = 0
+while True:
+    with replaced_folder(Path({str(folder)!r})) as partial:
+        for number in range(50):
+            (partial / str(number)).write_text(str(turn))
+    print(turn, flush=True)
+    turn += 1
+"""
+    for wait in (0.0, 0.003, 0.006, 0.009):
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        whole = folder if folder.exists() else tmp_path / ".bundle.before"
+        contents = [path.read_text() for path in whole.iterdir()]
+        assert len(contents) == 50
+        assert len(set(contents)) == 1
 
 
 @pytest.mark.parametrize("stopped_while_replacing", [False, True])
@@ -262,7 +311,7 @@ def test_a_bundle_that_does_not_fit_on_the_disk_leaves_the_one_before(write, tmp
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
     try:
-        with pytest.raises(ReportError, match="cannot be written: is the disk full"):
+        with pytest.raises(ReportError, match="cannot be written: File too large"):
             write(target, "1.0.1")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -307,10 +356,10 @@ def test_all_of_acdc_is_tested_on_the_patients_that_the_bundled_models_do_not_kn
     assert (repository / study.split).samefile(SHIPPED_SPLIT)
     assert split_of(replace(study, split=str(SHIPPED_SPLIT)), everyone) == published
     assert "left out, in no part of it: patient002, patient017" in capsys.readouterr().out
-    assert set(split_patients(everyone, 0)["test"]) & set(published["train"])  # by lot some would be known
+    assert set(split_patients(everyone, 0)["test"]) & set(published["train"])  # unlike a random split
 
 
-def test_the_shipped_split_is_the_one_by_lot_of_the_release_that_it_was_made_of(acdc_root):
+def test_the_shipped_split_is_the_random_one_of_the_release_that_it_was_made_of(acdc_root):
     volumes = find_volumes(DataSource("acdc", str(acdc_root)))
     assert kept_split(SHIPPED_SPLIT, volumes) == split_patients(volumes, seed=0)
 
@@ -323,7 +372,7 @@ def test_a_bundled_model_is_not_restored_into_a_study_that_tests_on_patients_it_
     )
     bundle = repository / "Resources" / "Models" / "acdc-lv-myocardium-direct"
     with pytest.raises(InputError, match=r"was trained on .* holds out: patient001\. Add split: "):
-        restore(study, study.structures[0], "direct", 0, bundle)
+        restore(Run(study, study.structures[0], "direct", 0), bundle)
 
 
 def test_a_label_that_no_reference_holds_is_said_before_anything_is_trained(repository, nnunet, tmp_path):

@@ -20,7 +20,7 @@ from training.metrics.bootstrap import with_bootstrap
 from training.pages.results_page import write_results
 from training.study.artifacts import write_json
 from training.study.configuration import DataSource
-from training.study.paths import model_name
+from training.study.run import Run
 from training.study.study_file import read_study
 
 
@@ -28,13 +28,13 @@ def test_the_card_of_a_model_says_whose_data_it_was_trained_on(repository, nnune
     study = study_of(repository, tmp_path, nnunet)
     split = {"train": ["heart_0"], "validation": ["heart_1"], "test": ["heart_2"]}
     figures = {"nets": {key: [0.1, 0.05, 0.2] for key in ("mae", "r", "coverage", "width")}}
-    card = model_card(study, study.structures[0], "rec-reg", figures, split)
+    card = model_card(Run(study, study.structures[0], "rec-reg", 0), figures, split)
     assert not any(word in card for word in ("ACDC", "cine", "diagnosis", "CC-BY"))
     assert "a data set without a name" in card and "not stated" in card
     dataset = json.loads((nnunet / "dataset.json").read_text(encoding="utf-8"))
     dataset |= {"name": "Hearts", "description": "of volunteers", "licence": "CC0-1.0"}
     (nnunet / "dataset.json").write_text(json.dumps(dataset), encoding="utf-8")
-    card = model_card(study, study.structures[0], "rec-reg", figures, split)
+    card = model_card(Run(study, study.structures[0], "rec-reg", 0), figures, split)
     assert all(words in card for words in ("Hearts", "of volunteers", "CC0-1.0"))
 
 
@@ -49,9 +49,8 @@ def test_the_card_explains_each_figure_and_keeps_the_poor_ones(repository, nnune
     }
     said = summary(figures)
     assert said["mae"] == 0.07 and said["coverage_perturbed"] == 0.8 and said["volume_partly_mae"] == 0.09
-    card = model_card(
-        study, study.structures[0], "direct", figures, {"train": ["a", "b"], "validation": ["c"], "test": ["d"]}
-    )
+    run = Run(study, study.structures[0], "direct", 0)
+    card = model_card(run, figures, {"train": ["a", "b"], "validation": ["c"], "test": ["d"]})
     for name in said:
         assert re.search(rf"^\| {name} \| [\d.]+ \| \w.+ \|$", card, re.MULTILINE)
     assert "4 patients, of them 2 train, 1 validation, 1 test" in card
@@ -89,10 +88,10 @@ def evaluated(study):
     columns |= {"patient": np.arange(50) % 3, "kind": np.where(np.arange(50) < 25, -1, 0), "unfamiliar": np.zeros(50)}
     columns |= {"volume_share": np.ones(50), "volume_kind": np.full(50, -1)}
     scores = Scores(**columns)
-    name = model_name(study, study.structures[0], "direct", 0)
+    run = Run(study, study.structures[0], "direct", 0)
     (study.folder / "evaluation").mkdir(parents=True)
-    scores.write(study.folder / "evaluation" / f"{name}.npz")
-    write_json(study.folder / "evaluation" / f"{name}.json", measure(scores, 20, 0))
+    scores.write(run.stage_file("evaluation", ".npz"))
+    write_json(run.stage_file("evaluation"), measure(scores, 20, 0))
     write_json(study.folder / "split.json", {part: [part] for part in PARTS})
     (study.folder / "times").mkdir()
     (study.folder / "times" / "prepare.tsv").write_text("s\th:m:s\n1.0\t0:00:01\n", encoding="utf-8")

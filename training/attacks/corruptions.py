@@ -1,6 +1,6 @@
-"""What happens to an image in a scanner, at five strengths each, by TorchIO.
+"""Faults of a scanner, at five strengths each, by TorchIO.
 
-Each corruption takes a whole volume (slices, rows, columns) as magnitudes, from 0 on, and gives one of the same grid.
+Each corruption takes a whole volume (slices, rows, columns) of magnitudes from 0 and gives one on the same grid.
 Slices of a cine stack are acquired one after the other, so that motion, ghosts and spikes lie within a slice, with the
 phase encoding along the rows, never across slices.
 """
@@ -20,12 +20,12 @@ STRENGTHS = 5
 Volume = NDArray[np.float32]
 
 
-def corrupt(image: sitk.Image, kind: str, strength: int, seed: int) -> sitk.Image:
+def corrupt(image: sitk.Image, corruption: str, strength: int, seed: int) -> sitk.Image:
     """Corrupt an image.
 
     Args:
         image: The volume.
-        kind: A key of :data:`CORRUPTIONS`.
+        corruption: A key of :data:`CORRUPTIONS`.
         strength: 1 to 5.
         seed: Of noise, field, motion and spikes; the same for all strengths, so that only the strength differs.
 
@@ -38,7 +38,7 @@ def corrupt(image: sitk.Image, kind: str, strength: int, seed: int) -> sitk.Imag
     floor = min(float(volume.min()), 0.0)  # of CT about -1000; of MR 0
     volume -= floor
     scale = float(np.percentile(volume, 99.5)) or 1.0
-    changed = CORRUPTIONS[kind](volume / scale, strength, np.random.default_rng(seed), image.GetSpacing())
+    changed = CORRUPTIONS[corruption](volume / scale, strength, np.random.default_rng(seed), image.GetSpacing())
     result = sitk.GetImageFromArray(np.maximum(changed, 0).astype(np.float32) * scale + floor)
     result.CopyInformation(image)
     return result
@@ -52,7 +52,7 @@ def _transformed(volume: Volume, transform: tio.Transform, spacing: tuple[float,
 
 
 def _each_slice(volume: Volume, make: Callable[[int], tio.Transform], spacing: tuple[float, ...]) -> Volume:
-    """Apply a transform of its own to each slice."""
+    """Apply another transform to each slice."""
     return np.concatenate([_transformed(volume[k : k + 1], make(k), spacing) for k in range(len(volume))])
 
 
@@ -119,7 +119,7 @@ def _gamma(volume: Volume, strength: float, rng: Generator, spacing: tuple[float
 
 def _contrast(volume: Volume, strength: float, rng: Generator, spacing: tuple[float, ...]) -> Volume:
     """The contrast between muscle and blood shrinks: middle intensities are drawn together, the ends stay."""
-    pull = 0.09 * strength  # below 0.5, or the order of intensities would be turned round
+    pull = 0.09 * strength  # below 0.5, since more would reverse the order of intensities
     squeezed = tio.Lambda(lambda x: x + pull / torch.pi * torch.sin(2 * torch.pi * x.clamp(0, 1)))
     return _transformed(volume, squeezed, spacing)
 

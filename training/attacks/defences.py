@@ -1,4 +1,4 @@
-"""Two cheap defences that need no training: both wrap what is attacked, so that the attack goes through them."""
+"""Two cheap defences that need no training; both wrap the attacked model, so that attacks go through them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def smoothed(score: Score, sigma: float) -> Score:
 def averaged(score: Score, sigma: float, copies: int, generator: Generator) -> Score:
     """The mean logit over copies of the image with Gaussian noise, drawn anew at each call.
 
-    An attack through it follows the mean gradient over the noise, so that chance does not hide a weakness (Athalye et
-    al., "Obfuscated gradients give a false sense of security", ICML 2018).
+    An attack through it follows the mean gradient over the noise, so that the noise does not hide a weakness (Athalye
+    et al., "Obfuscated gradients give a false sense of security", ICML 2018).
     """
 
     def noisy(image: Tensor) -> Tensor:

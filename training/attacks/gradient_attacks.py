@@ -2,7 +2,7 @@
 
 An attack moves a prediction in a given direction, up (1) or down (-1), slice by slice. It climbs the logit: the sign of
 its gradient is that of the absolute error's, and it does not vanish where the sigmoid is flat. All is computed in
-float32, whatever the training's precision is: with fewer bits small gradients would round to zero and hide a weakness.
+float32, also where training uses fewer bits: these would round small gradients to zero and hide a weakness.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _STEP = 0.1  # of eps
 
 @dataclass(frozen=True)
 class Attacked:
-    """What PGD found.
+    """The result of PGD.
 
     Attributes:
-        image: The strongest image on the way, shape (n, 1, h, w); the clean one where no step was stronger.
-        logits: What the network says of it, shape (n,).
+        image: The strongest image of all steps, shape (n, 1, h, w); the clean one where no step was stronger.
+        logits: The network's logits for it, shape (n,).
         trace: The strongest logits after 0, 1, ... steps, shape (steps + 1, n).
     """
 
@@ -74,7 +74,7 @@ def fgsm(score: Score, image: Tensor, direction: Tensor, eps: float | Tensor, li
 
 
 def step_along(slope: Tensor, image: Tensor, eps: float | Tensor, limits: tuple[float, float]) -> Tensor:
-    """FGSM's step with a gradient that is known already: it is the same for every eps."""
+    """FGSM's step with a known gradient, which is the same for every eps."""
     return (image + _each(eps, image) * slope.sign()).clamp(*limits)
 
 

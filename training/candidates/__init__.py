@@ -1,1 +1,1 @@
-"""Candidate masks: those of networks, and references made wrong."""
+"""Candidate masks: those of networks, and perturbed references."""

@@ -1,4 +1,4 @@
-"""Stage 2b: reference masks made wrong in the ways that clinics know and U-nets do not show."""
+"""Stage 2b: reference masks with the faults that clinics see and U-nets do not make."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from SegQualityQCLib.errors import InputError
 from ..data.windows import Windows
 from ..study.artifacts import write_arrays, write_json
 from ..study.configuration import Structure, Study
+from ..study.paths import perturbed_folder
 from ..study.stage_arguments import stage_arguments
 
 Mask = NDArray[np.bool_]
@@ -58,7 +59,7 @@ def _lose_sector(mask: Mask, labels: NDArray[np.uint8], rng: Generator) -> Mask:
 
 
 def _leak(mask: Mask, labels: NDArray[np.uint8], rng: Generator) -> Mask:
-    """Take in part of a neighbouring structure or of the background: what lies near a point on the mask's edge."""
+    """Add what lies near a point on the mask's edge: part of a neighbouring structure or of the background."""
     edge = np.argwhere(mask & ~ndimage.binary_erosion(mask))
     centre = edge[rng.integers(len(edge))]
     y, x = np.indices(mask.shape)
@@ -89,7 +90,7 @@ def _add_islands(mask: Mask, labels: NDArray[np.uint8], rng: Generator) -> Mask:
 
 
 def _other_structure(mask: Mask, labels: NDArray[np.uint8], rng: Generator) -> Mask:
-    """Another structure of the same slice drawn instead, or together with a part of this one."""
+    """Draw another structure of the slice instead, or together with a part of this one."""
     others = [value for value in np.unique(labels) if value != 0 and not (mask & (labels == value)).any()]
     if not others:
         return _shift(mask, labels, rng)
@@ -102,7 +103,7 @@ def _angles(mask: Mask, centre: tuple[float, ...]) -> NDArray[np.float64]:
     return np.arctan2(y - centre[0], x - centre[1])
 
 
-KINDS: dict[str, Callable[[Mask, NDArray[np.uint8], Generator], Mask]] = {
+MASK_FAULTS: dict[str, Callable[[Mask, NDArray[np.uint8], Generator], Mask]] = {
     "shift": _shift,
     "rotation": _rotate,
     "erosion": _erode,
@@ -115,63 +116,62 @@ KINDS: dict[str, Callable[[Mask, NDArray[np.uint8], Generator], Mask]] = {
     "other structure": _other_structure,
 }
 EXTRA_SLICE = "extra slice"
-ALL_KINDS = (*KINDS, EXTRA_SLICE)
-MEASURED_VARIANTS = 6  # of each slice at most that are scored, or described for the familiarity check
+ALL_MASK_FAULTS = (*MASK_FAULTS, EXTRA_SLICE)
+MEASURED_VARIANTS = 6  # of each slice at most that are scored, or described for the distribution check
 
 
-def perturb(mask: Mask, labels: NDArray[np.uint8], kind: str, rng: Generator) -> Mask:
-    """A reference mask made wrong in one way.
+def perturb(mask: Mask, labels: NDArray[np.uint8], fault: str, rng: Generator) -> Mask:
+    """A reference mask with one fault.
 
     Args:
         mask: The reference mask of a slice, not empty.
         labels: All reference labels of the slice.
-        kind: One of :data:`KINDS`.
-        rng: Source of chance.
+        fault: A key of :data:`MASK_FAULTS`.
+        rng: Source of randomness.
     """
-    return KINDS[kind](mask, labels, rng)
+    return MASK_FAULTS[fault](mask, labels, rng)
 
 
 def make_perturbed(study: Study, structure: Structure) -> None:
-    """Write the perturbed masks of a structure: packed bits of (variants, n, side, side), and the kind of each.
+    """Write the perturbed masks of a structure: packed bits of (variants, n, side, side), and the fault of each.
 
     Raises:
-        InputError: A variant of the study is to do without a kind that does not exist.
+        InputError: A variant of the study is to do without a fault that does not exist.
     """
     for entry in study.variants:
-        if entry.without is not None and entry.without not in ALL_KINDS:
-            raise InputError(
-                f"The variant {entry.name} is to do without {entry.without!r}: the kinds are {', '.join(ALL_KINDS)}."
-            )
+        if entry.without is not None and entry.without not in ALL_MASK_FAULTS:
+            known = ", ".join(ALL_MASK_FAULTS)
+            raise InputError(f"The variant {entry.name} is to do without {entry.without!r}: the kinds are {known}.")
     rng = np.random.default_rng(study.split_seed)
     windows = Windows.of(study)
     reference = windows.labels == structure.label
     drawn = reference.any(axis=(1, 2))
-    names = list(KINDS)
+    names = list(MASK_FAULTS)
     variants, n, side = study.sampling.variants, len(reference), reference.shape[1]
     packed = np.zeros((variants, n, side, (side + 7) // 8), np.uint8)
-    kinds = np.full((variants, n), -1, np.int8)
+    faults = np.full((variants, n), -1, np.int8)
     for row in range(n):
         neighbours = [r for r in (row - 1, row + 1) if 0 <= r < n and windows.volume[r] == windows.volume[row]]
         source = next((r for r in (row, *neighbours) if drawn[r]), None)
         if source is None:
             continue
         for variant in range(variants):
-            kind = int((variant + row) % len(names)) if drawn[row] else ALL_KINDS.index(EXTRA_SLICE)
-            name = names[kind] if drawn[row] else names[int(rng.integers(len(names)))]
+            fault = int((variant + row) % len(names)) if drawn[row] else ALL_MASK_FAULTS.index(EXTRA_SLICE)
+            name = names[fault] if drawn[row] else names[int(rng.integers(len(names)))]
             mask = perturb(reference[source], windows.labels[source], name, rng)
             packed[variant, row] = np.packbits(mask, axis=-1)
-            kinds[variant, row] = kind if mask.any() else -1
-    folder = study.folder / f"perturbed-{structure.key}"
+            faults[variant, row] = fault if mask.any() else -1
+    folder = perturbed_folder(study, structure)
     folder.mkdir(parents=True, exist_ok=True)
-    write_arrays(folder / "masks.npz", {"packed": packed, "kinds": kinds})
-    counts = {name: int((kinds == number).sum()) for number, name in enumerate(ALL_KINDS)}
+    write_arrays(folder / "masks.npz", {"packed": packed, "kinds": faults})
+    counts = {name: int((faults == number).sum()) for number, name in enumerate(ALL_MASK_FAULTS)}
     write_json(folder / "counts.json", counts, indent=2)
     print(counts)
 
 
 def read_perturbed(study: Study, structure: Structure) -> tuple[Mask, NDArray[np.int8]]:
-    """The perturbed masks, shape (variants, n, side, side), and their kinds, shape (variants, n), -1 for none."""
-    with np.load(study.folder / f"perturbed-{structure.key}" / "masks.npz") as stored:
+    """The perturbed masks, shape (variants, n, side, side), and their faults, shape (variants, n), -1 for none."""
+    with np.load(perturbed_folder(study, structure) / "masks.npz") as stored:
         side = stored["packed"].shape[2]
         return np.unpackbits(stored["packed"], axis=-1, count=side).view(bool), stored["kinds"]
 

@@ -15,7 +15,7 @@ from ..data.windows import Windows
 from ..metrics.dice import dice_of_arrays
 from ..study.configuration import Structure, Study
 from ..study.paths import candidate_files
-from .perturbations import ALL_KINDS, read_perturbed
+from .perturbations import ALL_MASK_FAULTS, read_perturbed
 
 BINS = 10
 
@@ -42,9 +42,9 @@ class Pool:
         Args:
             rows: Slices to draw from.
             count: Pairs in all; fewer come back where bins run out and ``repeat`` is off.
-            rng: Source of chance.
+            rng: Source of randomness.
             repeat: Draw a candidate more than once where a bin holds too few.
-            every_bin: Insist on candidates in each bin; what can be done where there are none.
+            every_bin: Require candidates in each bin; the text says what to do where there are none.
 
         Returns:
             Shape (m, 2), in random order.
@@ -103,13 +103,13 @@ def net_pool(study: Study, structure: Structure, windows: Windows) -> Pool:
 
 
 def perturbed_pool(study: Study, structure: Structure, windows: Windows, without: str | None = None) -> Pool:
-    """The perturbed reference masks, leaving out one kind if asked for."""
-    masks, kinds = read_perturbed(study, structure)
+    """The perturbed reference masks, without one fault if asked for."""
+    masks, faults = read_perturbed(study, structure)
     reference = windows.labels == structure.label
     dice = _dice(masks, reference)
-    dice[kinds < 0] = np.nan
+    dice[faults < 0] = np.nan
     if without is not None:
-        dice[kinds == ALL_KINDS.index(without)] = np.nan
+        dice[faults == ALL_MASK_FAULTS.index(without)] = np.nan
     centres = np.broadcast_to(windows.centroids(reference), (len(masks), len(reference), 2))
     return Pool(masks, dice, centres)
 

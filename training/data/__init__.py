@@ -1,1 +1,1 @@
-"""Patients, their split, and the field of view cut from their slices."""
+"""Patients, their split, and the fields of view cut from their slices."""

@@ -21,7 +21,15 @@ from ..study.configuration import DataSource
 
 @dataclass(frozen=True)
 class Volume:
-    """One image with its reference labelmap."""
+    """One image with its reference labelmap.
+
+    Attributes:
+        name: Name of the case.
+        patient: Name of its patient; several volumes may be of one.
+        group: Diagnosis of the patient, for the split.
+        image: File of the image.
+        reference: File of the reference labelmap.
+    """
 
     name: str
     patient: str
@@ -30,7 +38,7 @@ class Volume:
     reference: Path
 
     def read(self) -> tuple[Case, sitk.Image]:
-        """The image with all that its reference draws as one mask, whatever the label; and the reference.
+        """The image with all labels of its reference as one mask, and the reference.
 
         The windows of the cache lie around that mask, so that they are the same for all structures.
 

@@ -52,7 +52,7 @@ def prepare(study: Study) -> None:
 
 
 def _check_labels(study: Study, found: set[int]) -> None:
-    """Each structure is drawn somewhere: else it would come out after all U-nets were trained."""
+    """Each structure is drawn somewhere; this would otherwise show only after all U-nets were trained."""
     if max(found, default=0) > _LARGEST_LABEL:
         raise InputError(
             f"A reference holds label {max(found)}: number the labels from 1 to {_LARGEST_LABEL}, as nnU-Net does."

@@ -12,7 +12,7 @@ from ..study.artifacts import read_json
 from ..study.configuration import Study
 from .patients import Volume
 
-SHIPPED_SPLIT = Path(__file__).parents[1] / "configs" / "acdc-split.json"  # of the study that the bundled models are of
+SHIPPED_SPLIT = Path(__file__).parents[1] / "configs" / "acdc-split.json"  # of the bundled models' study
 PARTS = ("train", "validation", "test")
 _HELD_OUT = 0.1  # share of the patients in validation, and of those in test
 
@@ -23,30 +23,30 @@ def read_split(study: Study) -> dict[str, list[str]]:
 
 
 def split_of(study: Study, volumes: list[Volume]) -> dict[str, list[str]]:
-    """The split that a study names in its setting ``split``, else one by lot."""
+    """The split that a study names in its setting ``split``, else a random one."""
     if study.split is None:
         return split_patients(volumes, study.split_seed)
     return kept_split(Path(study.split), volumes)
 
 
 def kept_split(path: Path, volumes: Iterable[Volume]) -> dict[str, list[str]]:
-    """The split in a file, as far as its patients are there; prints which it lacks and which are left out.
+    """The split in a file, as far as the data hold its patients; prints who is missing and who is left out.
 
-    A split by lot changes with the patients that there are, so that a test patient of another release of the same data
+    A random split changes with the patients of the data, so that a test patient of another release of the same data
     may be one that a network was trained on.
 
     Raises:
-        InputError: The file is no split, or none of the patients of a part is there.
+        InputError: The file is not a split, or the data hold none of the patients of a part.
     """
     kept = read_json(path)
     if not isinstance(kept, dict) or set(kept) != set(PARTS) or not all(isinstance(kept[part], list) for part in PARTS):
         raise InputError(f"The split {path} must hold three lists of patients: {', '.join(PARTS)}.")
-    there = {volume.patient for volume in volumes}
+    found = {volume.patient for volume in volumes}
     named = {patient for part in PARTS for patient in kept[part]}
-    for patients, says in ((there - named, "left out, in no part of it"), (named - there, "not in the data")):
-        if patients:
-            print(f"Split {path}: {says}: {', '.join(sorted(patients))}.")
-    split = {part: [patient for patient in kept[part] if patient in there] for part in PARTS}
+    for unused, says in ((found - named, "left out, in no part of it"), (named - found, "not in the data")):
+        if unused:
+            print(f"Split {path}: {says}: {', '.join(sorted(unused))}.")
+    split = {part: [patient for patient in kept[part] if patient in found] for part in PARTS}
     for part, patients in split.items():
         if not patients:
             raise InputError(
@@ -56,7 +56,7 @@ def kept_split(path: Path, volumes: Iterable[Volume]) -> dict[str, list[str]]:
 
 
 def split_patients(volumes: Iterable[Volume], seed: int) -> dict[str, list[str]]:
-    """Split patients 80 / 10 / 10 such that each part holds the diagnoses in like numbers.
+    """Split patients 80 / 10 / 10 so that each part holds the diagnoses in similar shares.
 
     The patients of each group are shuffled and laid end to end; every n-th then goes to validation and to test, so that
     the shares hold over all groups together, however small each is.

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from SegQualityQCLib.bundles.bundle import ModelBundle
-from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.report.calibration import COVERAGE, fit_table
 
 from ..data.split import read_split
-from ..export.bundling import NO_INTERVAL, write_bundle
+from ..export.bundling import NO_INTERVAL
 from ..fitting.distribution_check import read_familiarity
 from ..study.artifacts import write_json
-from ..study.configuration import Structure, Study, Variant
-from ..study.paths import model_name
+from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
+from .provisional import provisional_model
 from .scoring import NET, Scores, balanced, score_patients
 
 # With this table the interval is as wide as the error that the network expects, unless an end is clipped.
@@ -25,35 +23,19 @@ UNKNOWN = {"slice": EXPECTED_ERROR, "volume": NO_INTERVAL, "coverage": COVERAGE}
 _SLICE_BINS = 3
 
 
-def calibrate(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
-    """Write the calibration of a model: its tables and the familiarity statistics of its structure."""
-    folder = study.folder / "calibration"
-    folder.mkdir(parents=True, exist_ok=True)
-    name = model_name(study, structure, kind, seed, variant)
-    split = read_split(study)
-    familiarity = read_familiarity(study, structure)
-    provisional = folder / name
-    # Everything counts as familiar while the residuals are measured.
-    everything = {**familiarity, "threshold": 1e9}
-    write_bundle(
-        provisional,
-        study,
-        structure,
-        kind,
-        seed,
-        version="0.0.0",
-        calibration=UNKNOWN,
-        familiarity=everything,
-        evaluation={},
-        card="A model whose intervals are not known yet.\n",
-        variant=variant,
-    )
-    estimator = load_estimator(ModelBundle.load(provisional), "cpu")
-    scores = score_patients(study, structure, estimator, split["validation"])
-    scores.write(folder / f"{name}-validation.npz")
-    tables = {"coverage": COVERAGE, "slice": _slice_table(scores, study.split_seed), "volume": _volume_table(scores)}
-    write_json(folder / f"{name}.json", {"calibration": tables, "familiarity": familiarity})
-    print(name, "slice table", tables["slice"])
+def calibrate(run: Run) -> None:
+    """Write the calibration of a run: its tables, and the statistics of the distribution check of its structure."""
+    split = read_split(run.study)
+    familiarity = read_familiarity(run.study, run.structure)
+    # Every image passes the distribution check while the residuals are measured.
+    unchecked = {"calibration": UNKNOWN, "familiarity": {**familiarity, "threshold": 1e9}}
+    estimator = provisional_model(run, "calibration", unchecked, card="A model whose intervals are not known yet.\n")
+    scores = score_patients(run.study, run.structure, estimator, split["validation"])
+    scores.write(run.stage_file("calibration", "-validation.npz"))
+    slices, volumes = _slice_table(scores, run.study.split_seed), _volume_table(scores)
+    tables = {"coverage": COVERAGE, "slice": slices, "volume": volumes}
+    write_json(run.stage_file("calibration"), {"calibration": tables, "familiarity": familiarity})
+    print(run.model_name, "slice table", slices)
 
 
 def _slice_table(scores: Scores, seed: int) -> dict[str, list[float]]:
@@ -82,5 +64,4 @@ def _rounded(table: dict[str, list[float]]) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
-    calibrate(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)
+    calibrate(stage_arguments(__doc__, run=True, variant=True).run)

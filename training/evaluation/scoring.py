@@ -1,4 +1,4 @@
-"""Scores candidates through the library's own estimator: what is measured is what the clinic gets."""
+"""Scores candidates through the library's own estimator, so that the figures are those of the clinic."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimato
 from SegQualityQCLib.report.report import Status
 from SegQualityQCLib.report.volume_score import scored_share
 
-from ..candidates.perturbations import ALL_KINDS, MEASURED_VARIANTS, read_perturbed
-from ..data.patients import find_volumes
+from ..candidates.perturbations import ALL_MASK_FAULTS, MEASURED_VARIANTS, read_perturbed
+from ..data.patients import Volume, find_volumes
 from ..data.windows import Windows, margin_window
 from ..metrics.dice import dice_of_arrays
 from ..study.artifacts import write_arrays
 from ..study.configuration import Structure, Study
 from ..study.paths import candidate_files
 
-NET = -1  # the kind of a candidate that a U-net drew; others are positions in ALL_KINDS
+NET = -1  # the kind of a candidate that a U-net drew; the others are positions in ALL_MASK_FAULTS
 REFERENCE, PERTURBED = -2, -3  # of whole volumes: the reference itself, and one whose slices are perturbed in many ways
 
 
@@ -34,12 +34,12 @@ class Scores:
 
     Attributes:
         patient: Number of each slice's patient, shape (n,).
-        kind: -1 for a U-net's candidate, else the kind of perturbation.
+        kind: -1 for a U-net's candidate, else the position of its fault in :data:`ALL_MASK_FAULTS`.
         predicted: Predicted Dice; NaN where the slice was not scored.
         true: True Dice on the image's own grid.
         low: Lower end of the interval.
         high: Upper end.
-        unfamiliar: Whether the image was called unfamiliar.
+        unfamiliar: Whether the distribution check called the image unfamiliar.
         volume_patient, volume_predicted, volume_true, volume_low, volume_high: The same for whole volumes.
         volume_kind: -1 for a U-net's, -2 for the reference itself, -3 for a perturbed one.
         volume_share: Share of the drawn area whose slices were scored.
@@ -71,68 +71,88 @@ class Scores:
             return cls(**{entry.name: stored[entry.name] for entry in fields(cls)})
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A mask in the windows of one volume, and the kind of each of its slices."""
+
+    mask: NDArray[np.bool_]
+    kind: NDArray[np.int64]
+
+    @property
+    def kind_of_volume(self) -> int:
+        first = int(self.kind[0])
+        return first if first < 0 and (self.kind == first).all() else PERTURBED
+
+
 def score_patients(study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str]) -> Scores:
-    """Score all U-net candidates and some perturbed masks of these patients; as volumes, the references too."""
+    """Score all U-net candidates and some perturbed masks of these patients; as volumes, the references too.
+
+    Raises:
+        InputError: No candidate could be scored.
+    """
     windows = Windows.of(study)
-    chosen = [v for v in find_volumes(study.data) if v.patient in patients]
-    rows = {v.name: windows.rows_of_volume(v.name) for v in chosen}
-    candidates: dict[str, list[tuple[NDArray, NDArray]]] = {v.name: [] for v in chosen}
-    for path in candidate_files(study):
-        with np.load(path) as stored:
-            labels = stored["labels"]
-        for volume in chosen:
-            drawn = labels[rows[volume.name]] == structure.label
-            candidates[volume.name].append((drawn, np.full(len(drawn), NET)))
-    masks, kinds = (part[:MEASURED_VARIANTS] for part in read_perturbed(study, structure))
-    for volume in chosen:
-        candidates[volume.name] += [
-            (mask[rows[volume.name]], kind[rows[volume.name]]) for mask, kind in zip(masks, kinds, strict=True)
-        ]
-        drawn = windows.labels[rows[volume.name]] == structure.label
-        candidates[volume.name].append((drawn, np.full(len(drawn), REFERENCE)))
-    slices: list[tuple] = []
-    volumes: list[tuple] = []
+    chosen = [volume for volume in find_volumes(study.data) if volume.patient in patients]
+    candidates = _candidates(study, structure, windows, chosen)
+    slices: list[tuple[float, ...]] = []
+    volumes: list[tuple[float, ...]] = []
     for volume in chosen:
         number = patients.index(volume.patient)
         case, labels = volume.read()
-        for drawn, kind in candidates[volume.name]:
-            _score_volume(study, structure, estimator, case, labels, number, drawn, kind, slices, volumes)
+        for candidate in candidates[volume.name]:
+            of_slices, of_volume = _score_candidate(study, structure, estimator, case, labels, candidate)
+            slices += [(number, *row) for row in of_slices]
+            volumes += [(number, *row) for row in of_volume]
     if not slices:
         raise InputError(f"No candidate of the {structure.name} could be scored on these patients: train longer.")
     columns = [np.array(column) for column in zip(*slices, strict=True)]
     return Scores(*columns, *np.array(volumes, float).reshape(-1, 7).T)
 
 
-def _score_volume(
+def _candidates(
+    study: Study, structure: Structure, windows: Windows, volumes: list[Volume]
+) -> dict[str, list[_Candidate]]:
+    """All candidates of each volume, by its name."""
+    rows = {volume.name: windows.rows_of_volume(volume.name) for volume in volumes}
+    candidates: dict[str, list[_Candidate]] = {volume.name: [] for volume in volumes}
+    for path in candidate_files(study):
+        with np.load(path) as stored:
+            labels = stored["labels"]
+        for name, places in rows.items():
+            candidates[name].append(_Candidate(labels[places] == structure.label, np.full(len(places), NET)))
+    masks, faults = (part[:MEASURED_VARIANTS] for part in read_perturbed(study, structure))
+    for name, places in rows.items():
+        candidates[name] += [_Candidate(mask[places], fault[places]) for mask, fault in zip(masks, faults, strict=True)]
+        reference = windows.labels[places] == structure.label
+        candidates[name].append(_Candidate(reference, np.full(len(places), REFERENCE)))
+    return candidates
+
+
+def _score_candidate(
     study: Study,
     structure: Structure,
     estimator: DirectEstimator,
     case: Case,
     labels: sitk.Image,
-    number: int,
-    drawn: NDArray,
-    kind: NDArray,
-    slices: list[tuple],
-    volumes: list[tuple],
-) -> None:
-    """Assess one candidate of one volume and append its figures."""
-    candidate = onto_image(study, case, drawn)
-    if not sitk.GetArrayViewFromImage(candidate).any():
-        return
-    report = estimator.assess(Case.from_images(case.image, candidate, label=1, axis=case.axis, segment=structure.name))
-    reference = np.moveaxis(sitk.GetArrayViewFromImage(labels) == structure.label, 2 - case.axis, 0)
-    mask = np.moveaxis(sitk.GetArrayViewFromImage(candidate).astype(bool), 2 - case.axis, 0)
-    nan = float("nan")
-    for score, s, g, k in zip(report.slices, mask, reference, kind, strict=True):
-        if k != REFERENCE and s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
-            true = dice_of_arrays(s, g)
-            values = (score.dice, score.low, score.high)
-            dice, low, high = (nan if v is None else v for v in values)
-            slices.append((number, int(k), dice, true, low, high, score.status is Status.UNFAMILIAR))
-    if report.volume.dice is not None:
-        true = dice_of_arrays(mask, reference)
-        volume, whole = report.volume, int(kind[0]) if (kind == kind[0]).all() and kind[0] < 0 else PERTURBED
-        volumes.append((number, volume.dice, true, volume.low, volume.high, scored_share(report.slices), whole))
+    candidate: _Candidate,
+) -> tuple[list[tuple[float, ...]], list[tuple[float, ...]]]:
+    """Rows of the slices and of the volume of one candidate, in the order of the columns of :class:`Scores`."""
+    drawn = onto_image(study, case, candidate.mask)
+    if not sitk.GetArrayViewFromImage(drawn).any():
+        return [], []
+    report = estimator.assess(Case.from_images(case.image, drawn, label=1, axis=case.axis, segment=structure.name))
+    reference = slices_first(labels, case.axis) == structure.label
+    mask = slices_first(drawn, case.axis).astype(bool)
+    slices: list[tuple[float, ...]] = []
+    for score, s, g, kind in zip(report.slices, mask, reference, candidate.kind, strict=True):
+        if kind != REFERENCE and s.any() and (score.dice is not None or score.status is Status.UNFAMILIAR):
+            dice, low, high = (np.nan if v is None else v for v in (score.dice, score.low, score.high))
+            true = float(dice_of_arrays(s, g))
+            slices.append((int(kind), dice, true, low, high, score.status is Status.UNFAMILIAR))
+    volume = report.volume
+    if volume.dice is None or volume.low is None or volume.high is None:
+        return slices, []
+    true, share = float(dice_of_arrays(mask, reference)), scored_share(report.slices)
+    return slices, [(volume.dice, true, volume.low, volume.high, share, candidate.kind_of_volume)]
 
 
 def onto_image(study: Study, case: Case, drawn: NDArray) -> sitk.Image:
@@ -142,13 +162,18 @@ def onto_image(study: Study, case: Case, drawn: NDArray) -> sitk.Image:
     return sitk.Resample(mask, case.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
 
 
+def slices_first(image: sitk.Image, axis: int) -> NDArray:
+    """The array of an image with its slices first."""
+    return np.moveaxis(sitk.GetArrayViewFromImage(image), 2 - axis, 0)
+
+
 def kind_name(kind: int) -> str:
     """The name of a candidate's kind."""
-    return "U-net" if kind == NET else ALL_KINDS[kind]
+    return "U-net" if kind == NET else ALL_MASK_FAULTS[kind]
 
 
 def balanced(scores: Scores, chosen: NDArray[np.bool_], count: int, seed: int) -> NDArray[np.int64]:
-    """Slices with the same number from each of ten equal bins of true Dice, as many as the fullest request allows.
+    """Positions of slices: the same number from each of ten equal bins of true Dice, fewer where a bin runs out.
 
     Args:
         scores: The scores.

@@ -1,4 +1,4 @@
-"""Writes a model bundle whole or not at all."""
+"""Writes a run's model as a bundle, whole or not at all, and loads it as an estimator."""
 
 from __future__ import annotations
 
@@ -10,112 +10,146 @@ from typing import Any
 
 import torch
 
-from SegQualityQCLib.errors import ReportError
+from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.estimators.loading import load_estimator
+from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator
+from SegQualityQCLib.storage.atomic_files import write_text_atomically
 
-from ..study.configuration import Structure, Study, Variant
-from ..study.paths import bundle_name, run_name
-from .provenance import provenance_of
+from ..study.artifacts import replaced_folder, save_tensors
+from ..study.configuration import Structure
+from ..study.paths import rec_net_file
+from ..study.run import Run
+from .provenance import Provenance, provenance_of
 
 NO_INTERVAL = {"edges": [0.0, 1.0], "low": [-1.0], "high": [1.0]}
 
 
 def write_bundle(
     folder: Path,
-    study: Study,
-    structure: Structure,
-    kind: str,
-    seed: int,
+    run: Run,
     *,
     version: str,
     calibration: dict[str, Any],
     familiarity: dict[str, Any],
-    evaluation: dict[str, Any],
+    evaluation: dict[str, float],
     card: str,
-    variant: Variant | None = None,
 ) -> None:
-    """Write a bundle into a folder beside the target, then put it in the target's place.
+    """Write the bundle of a trained run; a fault leaves the bundle that was in its place.
+
+    Args:
+        folder: The bundle's folder.
+        run: The run that trained the networks.
+        version: Version of the bundle.
+        calibration: The tables of the intervals.
+        familiarity: Statistics and threshold of the distribution check.
+        evaluation: Figures on the test patients; empty while the model is being measured.
+        card: The model card in Markdown.
 
     Raises:
-        ReportError: The weights cannot be written.
+        ReportError: A file cannot be written.
     """
-    partial, before = (folder.with_name(f".{folder.name}.{part}") for part in ("partial", "before"))
-    if before.exists() and not folder.exists():
-        before.rename(folder)  # a run was stopped while it replaced the bundle
-    for rest in (partial, before):
-        shutil.rmtree(rest, ignore_errors=True)
-    for part in ("configs", "models", "docs"):
-        (partial / part).mkdir(parents=True)
-    files = {"models/reg_net.pt": study.folder / run_name(kind, structure, seed, variant) / "reg_net.pt"}
-    networks: dict[str, Any] = {"reg_net": (variant.of(study) if variant else study).reg_network}
-    if kind == "rec-reg":
-        files["models/rec_net.pt"] = study.folder / f"rec-{structure.key}" / "rec_net.pt"
-        networks["rec_net"] = {"filters": list(study.rec_filters)}
-    for file, source in files.items():
-        if len(files) > 1:  # two networks stay below 5 MB together with half the digits
-            weights = torch.load(source, weights_only=True)
-            try:
-                torch.save({key: value.half() for key, value in weights.items()}, partial / file)
-            except RuntimeError as error:  # a full disk, of which PyTorch says less
-                raise ReportError(f"The weights {partial / file} cannot be written: is the disk full?") from error
-        else:
-            shutil.copyfile(source, partial / file)
-    code, meaning = structure.snomed
-    provenance = provenance_of(study.data)
-    metadata = {
-        "name": bundle_name(study, structure, kind),
-        "version": version,
-        "task": "Segmentation quality: Dice of each slice without a reference",
-        "description": f"Predicts the Dice of a candidate segmentation of the {structure.name}, slice by slice.",
-        "authors": provenance.authors,
-        "license": provenance.licence,
-        "copyright": provenance.authors,
-        "network_data_format": {
-            "inputs": {
-                "image": {
-                    "type": "image",
-                    "format": "magnitude",
-                    "modality": study.data.modality,
-                    "num_channels": 1,
-                    "spatial_shape": [study.window_size, study.window_size],
-                    "dtype": "float32",
-                    "value_range": [-1, 1],
-                },
-                "mask": {
-                    "type": "image",
-                    "format": "segmentation",
-                    "num_channels": 1,
-                    "spatial_shape": [study.window_size, study.window_size],
-                    "dtype": "float32",
-                    "value_range": [0, 1],
-                },
-            },
-            "outputs": {"pred": {"type": "probabilities", "dtype": "float32", "value_range": [0, 1]}},
-        },
-        "quality": {
+    provenance = provenance_of(run.study.data)
+    with replaced_folder(folder) as partial:
+        for part in ("configs", "models", "docs"):
+            (partial / part).mkdir()
+        quality = {
             "schema": 1,
-            "estimator": kind,
-            "target": {
-                "name": structure.name,
-                "snomed": {"scheme": "SCT", "value": code, "meaning": meaning},
-                "aliases": list(structure.aliases),
-                "label": structure.label,
-            },
-            "modality": study.data.modality,
-            "window": {"size": study.window_size, "spacing_mm": study.window_spacing_mm},
-            "intensity": {"rule": "percentile", "low": 0.5, "high": 99.5},
-            "image_smoothing": study.image_smoothing(kind, variant),
-            "networks": networks,
+            "estimator": run.method,
+            **_model_description(run),
             "calibration": calibration,
             "familiarity": familiarity,
             "evaluation": evaluation,
-            "weights": {file: hashlib.sha256((partial / file).read_bytes()).hexdigest() for file in sorted(files)},
-        },
+            "weights": _write_weights(run, partial),
+        }
+        metadata = _metadata(run, version, provenance) | {"quality": quality}
+        text = json.dumps(metadata, indent=1, allow_nan=False) + "\n"
+        write_text_atomically(partial / "configs" / "metadata.json", text)
+        write_text_atomically(partial / "docs" / "README.md", card)
+        write_text_atomically(partial / "LICENSE", provenance.licence_text)
+
+
+def load_networks(bundle: Path) -> DirectEstimator:
+    """The estimator of a bundle on the CPU.
+
+    Raises:
+        BundleError: The bundle is not sound.
+        InputError: Its estimator does not run networks of this project.
+    """
+    estimator = load_estimator(ModelBundle.load(bundle), "cpu")
+    if not isinstance(estimator, DirectEstimator):
+        raise InputError(f"The model {estimator.bundle.name} does not have networks that training can measure.")
+    return estimator
+
+
+def _write_weights(run: Run, folder: Path) -> dict[str, str]:
+    """Write the weight files of a run's networks into a bundle's folder; gives the SHA-256 of each."""
+    files = {"models/reg_net.pt": run.weights}
+    if run.method == "rec-reg":
+        files["models/rec_net.pt"] = rec_net_file(run.study, run.structure)
+    for file, source in files.items():
+        if len(files) > 1:  # two networks stay below 5 MB together with half the digits
+            weights = torch.load(source, weights_only=True)
+            save_tensors({key: value.half() for key, value in weights.items()}, folder / file)
+        else:
+            shutil.copyfile(source, folder / file)
+    return {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in sorted(files)}
+
+
+def _metadata(run: Run, version: str, provenance: Provenance) -> dict[str, Any]:
+    """The fields that MONAI's bundle format asks for."""
+    size = [run.study.window_size, run.study.window_size]
+    image = {
+        "type": "image",
+        "format": "magnitude",
+        "modality": run.study.data.modality,
+        "num_channels": 1,
+        "spatial_shape": size,
+        "dtype": "float32",
+        "value_range": [-1, 1],
     }
-    text = json.dumps(metadata, indent=1, allow_nan=False) + "\n"
-    (partial / "configs" / "metadata.json").write_text(text, encoding="utf-8")
-    (partial / "docs" / "README.md").write_text(card, encoding="utf-8")
-    (partial / "LICENSE").write_text(provenance.licence_text, encoding="utf-8")
-    if folder.exists():
-        folder.rename(before)  # removed after it is replaced, or a stop meanwhile would leave a part of it
-    partial.rename(folder)
-    shutil.rmtree(before, ignore_errors=True)
+    mask = {
+        "type": "image",
+        "format": "segmentation",
+        "num_channels": 1,
+        "spatial_shape": size,
+        "dtype": "float32",
+        "value_range": [0, 1],
+    }
+    predicted = {"type": "probabilities", "dtype": "float32", "value_range": [0, 1]}
+    return {
+        "name": run.bundle_name,
+        "version": version,
+        "task": "Segmentation quality: Dice of each slice without a reference",
+        "description": f"Predicts the Dice of a candidate segmentation of the {run.structure.name}, slice by slice.",
+        "authors": provenance.authors,
+        "license": provenance.licence,
+        "copyright": provenance.authors,
+        "network_data_format": {"inputs": {"image": image, "mask": mask}, "outputs": {"pred": predicted}},
+    }
+
+
+def _model_description(run: Run) -> dict[str, Any]:
+    """The part of the ``quality`` block that is known before the model is measured."""
+    study = run.study
+    networks: dict[str, Any] = {"reg_net": run.varied_study.reg_network}
+    if run.method == "rec-reg":
+        networks["rec_net"] = {"filters": list(study.rec_filters)}
+    return {
+        "target": _target(run.structure),
+        "modality": study.data.modality,
+        "window": {"size": study.window_size, "spacing_mm": study.window_spacing_mm},
+        "intensity": {"rule": "percentile", "low": 0.5, "high": 99.5},
+        "image_smoothing": run.image_smoothing,
+        "networks": networks,
+    }
+
+
+def _target(structure: Structure) -> dict[str, Any]:
+    code, meaning = structure.snomed
+    return {
+        "name": structure.name,
+        "snomed": {"scheme": "SCT", "value": code, "meaning": meaning},
+        "aliases": list(structure.aliases),
+        "label": structure.label,
+    }

@@ -9,8 +9,7 @@ from SegQualityQCLib.bundles.bundle import ModelBundle
 
 from ..data.split import read_split
 from ..study.artifacts import read_json
-from ..study.configuration import Structure, Study, Variant
-from ..study.paths import bundle_name, model_name
+from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
 from .bundling import write_bundle
 from .provenance import provenance_of
@@ -28,35 +27,20 @@ _MEANING = {
 }
 
 
-def export(
-    study: Study, structure: Structure, kind: str, seed: int, target: Path, variant: Variant | None = None
-) -> None:
-    """Write the bundle of an evaluated model into ``target``."""
-    name = bundle_name(study, structure, kind)
-    evaluated = model_name(study, structure, kind, seed, variant)
-    calibrated, figures = (
-        read_json(study.folder / stage / f"{evaluated}.json") for stage in ("calibration", "evaluation")
-    )
-    split = read_split(study)
+def export(run: Run, target: Path) -> None:
+    """Write the bundle of an evaluated run into ``target``."""
+    calibrated, figures = (read_json(run.stage_file(stage)) for stage in ("calibration", "evaluation"))
+    split = read_split(run.study)
     target.mkdir(parents=True, exist_ok=True)
-    write_bundle(
-        target / name,
-        study,
-        structure,
-        kind,
-        seed,
-        version=study.version,
-        **calibrated,
-        evaluation=summary(figures),
-        card=model_card(study, structure, kind, figures, split, variant),
-        variant=variant,
-    )
-    bundle = ModelBundle.load(target / name)
+    folder = target / run.bundle_name
+    card = model_card(run, figures, split)
+    write_bundle(folder, run, version=run.study.version, **calibrated, evaluation=summary(figures), card=card)
+    bundle = ModelBundle.load(folder)
     print(f"{bundle.name} {bundle.version}: {bundle.sha256}")
 
 
 def summary(figures: dict[str, Any]) -> dict[str, float]:
-    """What the bundle says of its evaluation; ``mae`` is the mean over U-net candidates and perturbed masks."""
+    """The figures of the evaluation in the bundle; ``mae`` is the mean of U-net candidates and perturbed masks."""
     said = {f"mae_{part}": figures[part]["mae"][0] for part in ("nets", "perturbed") if part in figures}
     said = {"mae": sum(said.values()) / len(said), **said}
     if "nets" in figures:
@@ -68,7 +52,7 @@ def summary(figures: dict[str, Any]) -> dict[str, float]:
 
 
 def _counts(figures: dict[str, Any]) -> str:
-    """On how much the figures stand."""
+    """How many slices and volumes the figures are of."""
     parts = (
         ("nets", "slices", "slices drawn by U-nets"),
         ("perturbed", "slices", "slices of reference masks made wrong"),
@@ -78,34 +62,36 @@ def _counts(figures: dict[str, Any]) -> str:
     return ", ".join(f"{figures.get(part, {}).get(key, 0)} {says}" for part, key, says in parts)
 
 
-def model_card(
-    study: Study,
-    structure: Structure,
-    kind: str,
-    figures: dict[str, Any],
-    split: dict[str, list[str]],
-    variant: Variant | None = None,
-) -> str:
-    """The model card in Markdown."""
-    method = {
-        "rec-reg": "REC-Net reconstructs the slice from the slice without the mask; REG-Net predicts Dice from the "
-        "difference and the mask (Zhou, Deng, Wu, arXiv 1903.08773).",
-        "direct": "REG-Net predicts Dice from the slice and the mask (Robinson et al., MICCAI 2018).",
-    }[kind]
-    if study.reg_network.get("head") == "pixels":
+_METHOD = {
+    "rec-reg": "REC-Net reconstructs the slice from the slice without the mask; REG-Net predicts Dice from the "
+    "difference and the mask (Zhou, Deng, Wu, arXiv 1903.08773).",
+    "direct": "REG-Net predicts Dice from the slice and the mask (Robinson et al., MICCAI 2018).",
+}
+
+
+def _method(run: Run) -> str:
+    """How the model predicts and how it was trained, in sentences."""
+    method = _METHOD[run.method]
+    if run.study.reg_network.get("head") == "pixels":
         method += " It judges each pixel, and computes the Dice from that."
-    if variant is not None:
-        method += f" The network was {variant.says}."
-        if smoothing := study.image_smoothing(kind, variant):
-            method += f" It sees images blurred by a Gaussian of {smoothing:g} pixels."
+    if run.variant is not None:
+        method += f" The network was {run.variant.says}."
+    if run.image_smoothing:
+        method += f" It sees images blurred by a Gaussian of {run.image_smoothing:g} pixels."
+    return method
+
+
+def model_card(run: Run, figures: dict[str, Any], split: dict[str, list[str]]) -> str:
+    """The model card in Markdown."""
+    study = run.study
     rows = "\n".join(f"| {name} | {value:.3f} | {_MEANING[name]} |" for name, value in summary(figures).items())
     provenance = provenance_of(study.data)
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
     patients = f"{sum(map(len, split.values()))} patients, of them {patients}"
-    return f"""# {bundle_name(study, structure, kind)} {study.version}
+    return f"""# {run.bundle_name} {study.version}
 
-Predicts, slice by slice and without a reference, the Dice of a candidate segmentation of the {structure.name} in
-{provenance.images}. {method}
+Predicts, slice by slice and without a reference, the Dice of a candidate segmentation of the {run.structure.name} in
+{provenance.images}. {_method(run)}
 
 ## Data
 {provenance.data}; {patients}.
@@ -131,5 +117,5 @@ A predicted Dice is an estimate: read its interval.
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int, target=Path)
-    export(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.target, arguments.variant)
+    arguments = stage_arguments(__doc__, run=True, variant=True, target=Path)
+    export(arguments.run, arguments.target)

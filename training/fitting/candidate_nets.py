@@ -1,4 +1,4 @@
-"""Stage 2: U-nets of several sizes and ages draw the candidates whose quality is to be predicted."""
+"""Stage 2: U-nets of several sizes, after several numbers of epochs, draw the candidates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import lightning.pytorch as lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -21,13 +23,21 @@ from ..study.artifacts import write_arrays
 from ..study.configuration import Fit, Study
 from ..study.paths import candidate_file
 from ..study.stage_arguments import stage_arguments
+from .memory_layout import channels_last
 from .trainer import fit, one_cycle
 
 _BATCH = 64  # windows that are drawn on together
 
 
 class CandidateTraining(lightning.LightningModule):
-    """A multi-class U-net, so that one training serves all structures; batches are row numbers of the windows."""
+    """A multi-class U-net, so that one training serves all structures; batches are row numbers of the windows.
+
+    Args:
+        study: The study.
+        windows: Its cache.
+        depth: Levels of the U-net.
+        filters: Filters of the first level.
+    """
 
     def __init__(self, study: Study, windows: Windows, depth: int, filters: int) -> None:
         super().__init__()
@@ -37,9 +47,7 @@ class CandidateTraining(lightning.LightningModule):
         self.centre = torch.full((2,), (windows.image.shape[1] - 1) / 2)
         classes = int(windows.labels.max()) + 1
         channels = [filters * 2**level for level in range(depth)]
-        self.network = UNet(2, 1, classes, channels=channels, strides=[2] * (depth - 1)).to(
-            memory_format=torch.channels_last
-        )
+        self.network = channels_last(UNet(2, 1, classes, channels=channels, strides=[2] * (depth - 1)))
         self.loss = DiceCELoss(to_onehot_y=True, softmax=True)
 
     def training_step(self, batch: list[Tensor]) -> Tensor:
@@ -57,8 +65,8 @@ class CandidateTraining(lightning.LightningModule):
         return loss
 
     @torch.inference_mode()
-    def draw(self) -> np.ndarray:
-        """The labels this net draws on every window, shape (n, side, side), uint8.
+    def draw(self) -> NDArray[np.uint8]:
+        """The labels this net draws on every window, shape (n, side, side).
 
         Nothing is kept outside the inner window: the net was trained on crops of that size around the heart.
         """
@@ -74,23 +82,27 @@ class CandidateTraining(lightning.LightningModule):
         kept[:, inner, inner] = drawn[:, inner, inner]
         return kept
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam, one-cycle."""
         settings = self.study.candidate_nets
         return one_cycle(self, Fit(settings.readouts[-1], settings.learning_rate))
 
 
 class ReadOut(Callback):
-    """After the epochs named in the configuration, keeps what the net draws."""
+    """Keeps what the net draws after the epochs that the study names.
+
+    Args:
+        files: The file of each of these epochs.
+    """
 
     def __init__(self, files: dict[int, Path]) -> None:
         self.files = files
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: CandidateTraining) -> None:
-        """Draw on every window where this epoch is one to read out."""
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Draw on every window where this epoch is one of them."""
         epoch = trainer.current_epoch + 1
-        if epoch in self.files and trainer.is_global_zero:
-            write_arrays(self.files[epoch], {"labels": module.draw()})
+        if epoch in self.files and trainer.is_global_zero and isinstance(pl_module, CandidateTraining):
+            write_arrays(self.files[epoch], {"labels": pl_module.draw()})
 
 
 def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "1") -> None:
@@ -102,7 +114,7 @@ def train_candidate_net(study: Study, depth: int, filters: int, devices: str = "
     settings = study.candidate_nets
     folder = study.folder / "candidates" / f"depth{depth}-filters{filters}"
     folder.mkdir(parents=True, exist_ok=True)
-    # Beside the checkpoint, for Snakemake removes the results of a rule that was interrupted.
+    # Beside the checkpoint, since Snakemake removes the results of a rule that was interrupted.
     drawn = {epoch: folder / f"epoch{epoch:03d}.npz" for epoch in settings.readouts}
     _forget_run_without_readouts(folder, drawn)
     trainer = fit(

@@ -1,6 +1,6 @@
-"""Stage 2c: fit the familiarity check on training and validation patients.
+"""Stage 2c: fit the distribution check on training and validation patients.
 
-The images are described in the windows that candidates of all kinds lay.
+The images are described in the fields of view around candidates of all kinds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..study.stage_arguments import stage_arguments
 
 
 def write_familiarity(study: Study, structure: Structure) -> None:
-    """Write the statistics and the threshold that all models of a structure share."""
+    """Write the statistics and the threshold of the distribution check, which all models of a structure share."""
     split = read_split(study)
     familiarity = fit_familiarity(*describe_windows(study, structure, split["train"] + split["validation"]))
     familiarity["threshold"] *= study.familiarity_margin
@@ -37,7 +37,7 @@ def write_familiarity(study: Study, structure: Structure) -> None:
 
 
 def read_familiarity(study: Study, structure: Structure) -> dict[str, Any]:
-    """What :func:`write_familiarity` wrote.
+    """Read what :func:`write_familiarity` wrote.
 
     Raises:
         InputError: It has not been made.
@@ -57,9 +57,9 @@ def _path(study: Study, structure: Structure) -> Path:
 def describe_windows(
     study: Study, structure: Structure, patients: list[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Describe the slices of these patients as the clinic's windows show them.
+    """Describe the slices of these patients as the estimator sees them.
 
-    A window lies around its candidate, so that a poor candidate shows another part of the image. Windows are laid
+    The field of view lies around the candidate, so that a poor candidate shows another part of the image. It is laid
     around the reference, the U-nets' candidates and some perturbed masks; slices count where the candidate is drawn.
 
     Args:
@@ -90,7 +90,7 @@ def describe_windows(
 
 
 def _candidates(study: Study, structure: Structure, windows: Windows) -> Iterator[NDArray[np.bool_]]:
-    """Masks of all slices in the cache, one source after the other: together they would fill the memory."""
+    """Masks of all slices in the cache, one source after the other, since all together would fill the memory."""
     yield windows.labels == structure.label
     for path in candidate_files(study):
         with np.load(path) as stored:

@@ -1,14 +1,14 @@
 """Stage 9: fine-tune a trained REG-Net on attacked images and on those of a faulty scanner.
 
 Half of each batch is attacked through the whole pipeline, by a step of 1.25 eps from a random start (Wong et al.,
-"Fast is better than free", ICLR 2020) or a few shorter ones, each slice with an eps of its own up to the largest one,
-and each pushed where its prediction has more room to be wrong. The other half is not attacked, so that the clean error
-hardly suffers; some of its slices get ghosts, motion or a spike, which attacks do not resemble. REC-Net is attacked
-through, but frozen. All networks may see the image blurred, here and in the bundle: that takes away the fine patterns
-that attacks are made of.
+"Fast is better than free", ICLR 2020) or a few shorter ones, each slice with its own eps up to the largest one,
+and each in the direction in which its prediction can be more wrong. The other half is not attacked, so that the clean
+error hardly grows; some of its slices get ghosts, motion or a spike, which attacks do not resemble. Attacks go through
+REC-Net, which stays frozen. All networks may see the image blurred, here and in the bundle: that removes the fine
+patterns of attacks.
 
-In the end the weights are mixed with those before, by the share that the study gives them: on clean images that can
-give back more than it takes on attacked ones (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+In the end the weights are mixed with those before, by the share that the study gives: on clean images that can gain
+more than it loses on attacked ones (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
 """
 
 from __future__ import annotations
@@ -28,25 +28,14 @@ from SegQualityQCLib.storage.atomic_files import write_text_atomically
 
 from ..attacks.corruptions import CORRUPTIONS, STRENGTHS
 from ..attacks.gradient_attacks import IMAGE_LIMITS, gradient, score_of_regression
-from ..candidates.pool import net_pool, perturbed_pool
-from ..data.split import read_split
-from ..data.windows import Windows
-from ..study.configuration import HARDENED, Hardening, Structure, Study
-from ..study.paths import run_name
+from ..study.configuration import Hardening
+from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
-from .reg_net import (
-    AUGMENTATION,
-    TRAINED,
-    BalancedSample,
-    RegTraining,
-    finish,
-    frozen_rec_net,
-    validation_loaders,
-    write_folded,
-)
+from .reg_net import AUGMENTATION, TRAINED, RegTraining, finish, frozen_rec_net, write_folded
+from .reg_net_data import BalancedSample, training_data
 from .trainer import fit
 
-FAULTS = ("ghosting", "motion", "spike")  # what the augmentation of all trainings lacks
+_SCANNER_FAULTS = ("ghosting", "motion", "spike")  # not in the augmentation of all trainings
 
 
 class HardenedTraining(RegTraining):
@@ -73,7 +62,7 @@ class HardenedTraining(RegTraining):
         low, high = (image - eps).clamp(*IMAGE_LIMITS), (image + eps).clamp(*IMAGE_LIMITS)
         at = torch.clamp(image + eps * (2 * torch.rand_like(image) - 1), low, high)
         score = score_of_regression(self.network, mask)
-        self.network.eval()  # dropout would blur the gradient
+        self.network.eval()  # dropout would add noise to the gradient
         for _ in range(steps):
             slope, _ = gradient(lambda i: score(self.first_channel(i, mask)), at, direction)
             at = torch.clamp(at + 1.25 / steps * eps * slope.sign(), low, high)
@@ -82,7 +71,7 @@ class HardenedTraining(RegTraining):
 
 
 def with_faults(image: Tensor, share: float, spacing_mm: float) -> Tensor:
-    """Some slices as a scanner with faults of random strength would give them, in the range that they had.
+    """Add scanner faults of random strength to some slices, within their range of intensities.
 
     Args:
         image: Shape (n, 1, h, w) in [-1, 1].
@@ -93,7 +82,7 @@ def with_faults(image: Tensor, share: float, spacing_mm: float) -> Tensor:
     changed = image.cpu().numpy().copy()
     for place in np.flatnonzero(rng.random(len(changed)) < share):
         clean = changed[place]
-        fault = CORRUPTIONS[rng.choice(FAULTS)]
+        fault = CORRUPTIONS[rng.choice(_SCANNER_FAULTS)]
         faulty = fault((clean + 1) / 2, rng.uniform(0, STRENGTHS), rng, (spacing_mm, spacing_mm, 1.0))
         (low, high), (faulty_low, faulty_high) = (np.percentile(each, (0.5, 99.5)) for each in (clean, faulty))
         stretched = low + (faulty - faulty_low) * (high - low) / max(faulty_high - faulty_low, 1e-6)
@@ -101,54 +90,60 @@ def with_faults(image: Tensor, share: float, spacing_mm: float) -> Tensor:
     return torch.from_numpy(changed).to(image)
 
 
-def harden(study: Study, structure: Structure, kind: str, seed: int, *, devices: str = "1") -> None:
-    """Write reg_net.pt of the hardened net beside the trained one's folder; an interrupted run goes on.
+def harden(run: Run, *, devices: str = "1") -> None:
+    """Fine-tune a trained run; write reg_net.pt of the hardened run. An interrupted training goes on.
+
+    Args:
+        run: The trained run, which no variant changes.
+        devices: Number of GPUs, or of processes on a CPU.
 
     Raises:
-        InputError: The study's section ``hardening`` has no settings for this kind.
+        InputError: The study's section ``hardening`` has no settings for the method.
     """
-    if kind not in study.hardening:
-        raise InputError(f"The study {study.name} does not harden {kind}: add it to the section hardening of its file.")
-    settings = study.hardening[kind]
-    torch.manual_seed(seed)
+    if run.method not in run.study.hardening:
+        raise InputError(
+            f"The study {run.study.name} does not harden {run.method}: add it to the section hardening of its file."
+        )
+    settings, hardened, structure = run.study.hardening[run.method], run.hardened, run.structure
+    torch.manual_seed(run.seed)
     study = replace(
-        study,
-        reg_net=replace(study.reg_net, epochs=settings.epochs, learning_rate=settings.learning_rate),
-        sampling=replace(study.sampling, train=settings.train),
+        run.study,
+        reg_net=replace(run.study.reg_net, epochs=settings.epochs, learning_rate=settings.learning_rate),
+        sampling=replace(run.study.sampling, train=settings.train),
     )
-    windows = Windows.of(study)
-    split = read_split(study)
-    pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
-    rec_net = frozen_rec_net(study, structure) if kind == "rec-reg" else None
-    module = HardenedTraining(study, windows, structure.label, pools, rec_net, settings.smoothing)
+    data = training_data(study, structure)
+    rec_net = frozen_rec_net(study, structure) if run.method == "rec-reg" else None
+    module = HardenedTraining(study, data.windows, structure.label, data.pools, rec_net, settings.smoothing)
     module.hardening = settings
-    base = study.folder / run_name(kind, structure, seed) / TRAINED
+    base = run.folder / TRAINED
     trained = torch.load(base, weights_only=True)
     module.network.load_state_dict(trained)
-    folder = study.folder / run_name(kind, structure, seed, HARDENED)
-    _forget_run_of_other_weights(folder, hashlib.sha256(base.read_bytes()).hexdigest())
-    sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed + 500)
-    validation = validation_loaders(study, pools, windows.rows_of(split["validation"]))
+    _forget_run_of_other_weights(hardened.folder, hashlib.sha256(base.read_bytes()).hexdigest())
+    sample = BalancedSample(study, data.pools, data.train, run.seed + 500)
+    validation = data.validation_loaders()
     fit(
         module,
         DataLoader(sample, study.reg_net.batch_size, shuffle=True, drop_last=True),
         validation,
-        folder=folder,
+        folder=hardened.folder,
         epochs=settings.epochs,
         precision=study.precision,
         devices=devices,
         averaging=study.reg_net.averaging,
         validate_every=min(2, settings.epochs),
     )
-    hardened = module.network.state_dict()
-    mixed = {key: torch.lerp(trained[key].float(), hardened[key].float(), settings.share) for key in trained}
-    module.network.load_state_dict(mixed)
-    finish(module, sample, validation, folder, epochs=settings.epochs, averaged=True)
-    write_folded(module.network, folder)
+    module.network.load_state_dict(_mixed(trained, module.network.state_dict(), settings.share))
+    finish(module, sample, validation, hardened.folder, epochs=settings.epochs, averaged=True)
+    write_folded(module.network, hardened.weights)
+
+
+def _mixed(trained: dict[str, Tensor], hardened: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The weights on the line from the trained to the hardened ones, at ``share`` of the way."""
+    return {key: torch.lerp(trained[key].float(), hardened[key].float(), share) for key in trained}
 
 
 def _forget_run_of_other_weights(folder: Path, checksum: str) -> None:
-    """Begin anew where the weights before are no longer those that an earlier run began with."""
+    """Begin anew where the trained weights are not those that an earlier run began with."""
     note = folder / "base.sha256"
     if folder.is_dir() and not (note.is_file() and note.read_text(encoding="utf-8") == checksum):
         shutil.rmtree(folder)
@@ -157,5 +152,5 @@ def _forget_run_of_other_weights(folder: Path, checksum: str) -> None:
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=True, devices=True, kind=str, seed=int)
-    harden(arguments.study, arguments.structure, arguments.kind, arguments.seed, devices=arguments.devices)
+    arguments = stage_arguments(__doc__, run=True, devices=True)
+    harden(arguments.run, devices=arguments.devices)

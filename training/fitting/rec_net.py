@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import lightning.pytorch as lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -18,17 +19,25 @@ from ..data.split import read_split
 from ..data.windows import Windows
 from ..study.artifacts import save_weights, write_json
 from ..study.configuration import Structure, Study
+from ..study.paths import rec_net_file
 from ..study.stage_arguments import stage_arguments
+from .memory_layout import channels_last
 from .trainer import fit, one_cycle
 
 
 class RecTraining(lightning.LightningModule):
-    """REC-Net with its loss; batches are row numbers of the windows."""
+    """REC-Net with its loss; batches are row numbers of the windows.
+
+    Args:
+        study: The study.
+        windows: Its cache.
+        label: The structure's value in the reference labelmaps.
+    """
 
     def __init__(self, study: Study, windows: Windows, label: int) -> None:
         super().__init__()
         self.study = study
-        self.network = RecNet(study.rec_filters).to(memory_format=torch.channels_last)
+        self.network = channels_last(RecNet(study.rec_filters))
         self.image = torch.from_numpy(windows.image)
         mask = windows.labels == label
         self.mask = torch.from_numpy(mask)
@@ -59,7 +68,7 @@ class RecTraining(lightning.LightningModule):
         self.log("val_l1", error.mean(), prog_bar=True, batch_size=len(image))
         self.log("val_l1_inside", (error * mask).sum() / mask.sum(), batch_size=len(image))
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam, one-cycle."""
         return one_cycle(self, self.study.rec_net)
 
@@ -79,27 +88,33 @@ def train_rec_net(study: Study, structure: Structure, devices: str = "1") -> Non
     }
     module = RecTraining(study, windows, structure.label)
     if structure.warm_start is not None:
-        start = torch.load(study.folder / f"rec-{structure.warm_start}" / "rec_net.pt", weights_only=True)
-        module.network.load_state_dict(start)
-    folder, epochs = study.folder / f"rec-{structure.key}", study.rec_net_epochs(structure)
+        start = rec_net_file(study, study.structure(structure.warm_start))
+        module.network.load_state_dict(torch.load(start, weights_only=True))
+    result, epochs = rec_net_file(study, structure), study.rec_net_epochs(structure)
     trainer = fit(
         module,
         loaders["train"],
         loaders["validation"],
-        folder=folder,
+        folder=result.parent,
         epochs=epochs,
         precision=study.precision,
         devices=devices,
         averaging=study.rec_net.averaging,
     )
     (figures,) = trainer.validate(module, loaders["validation"], verbose=False)
-    write_json(folder / "figures.json", {"epochs": epochs, **figures}, indent=2)
-    save_weights(module.network, folder / "rec_net.pt")
+    write_json(result.with_name("figures.json"), {"epochs": epochs, **figures}, indent=2)
+    save_weights(module.network, result)
 
 
 @dataclass(frozen=True)
 class ReconstructionErrors:
-    """Of each slice with a reference: its patient, and the mean absolute error in the window and inside the mask."""
+    """Errors of each slice with a reference.
+
+    Attributes:
+        patient: Name of its patient, shape (n,).
+        whole: Mean absolute error in the window, shape (n,).
+        inside: Mean absolute error inside the reference mask, shape (n,).
+    """
 
     patient: NDArray[np.str_]
     whole: NDArray[np.float64]
@@ -110,7 +125,7 @@ class ReconstructionErrors:
 def reconstruction_errors(
     study: Study, structure: Structure, rec_net: RecNet, patients: list[str]
 ) -> ReconstructionErrors:
-    """What a REC-Net reconstructs from the rest of these patients' slices, held against the slices themselves."""
+    """The errors of a REC-Net on the slices of these patients, each seen without what its reference masks."""
     windows = Windows.of(study)
     rows = windows.rows_of(patients)
     rows = rows[(windows.labels[rows] == structure.label).any(axis=(1, 2))]

@@ -1,6 +1,6 @@
-"""Puts a bundle's networks where training would have, to measure, attack or harden them without hours of training.
+"""Writes a bundle's networks into a study, to measure, attack or harden them without hours of training.
 
-Not a rule of the workflow: it takes the place of its training stages for who has the bundles.
+It replaces the training stages of the workflow and is not a rule of it.
 """
 
 from __future__ import annotations
@@ -8,77 +8,73 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.bundles.catalogue import models_folder
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.architectures import PixelRegNet
 from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 
-from ..candidates.pool import net_pool, perturbed_pool
 from ..data.split import SHIPPED_SPLIT, read_split
-from ..data.windows import Windows
+from ..export.bundling import load_networks
 from ..study.artifacts import read_json, save_weights
-from ..study.configuration import Structure, Study, Variant
-from ..study.paths import run_name
+from ..study.configuration import Study
+from ..study.paths import rec_net_file
+from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
 from .batch_norm import unfolded
-from .reg_net import TRAINED, BalancedSample, RegTraining, augmented_pairs
+from .reg_net import TRAINED, RegTraining, augmented_pairs
+from .reg_net_data import BalancedSample, training_data
 
 
-def restore(
-    study: Study, structure: Structure, kind: str, seed: int, source: Path, variant: Variant | None = None
-) -> None:
-    """Write reg_net.pt and trained.pt of a bundle's REG-Net, and its REC-Net where it has one, into the study's runs.
+def restore(run: Run, source: Path) -> None:
+    """Write a bundle's networks as the training of a run would: reg_net.pt, trained.pt, and a REC-Net's rec_net.pt.
 
     Args:
-        study: The study; its windows and candidates have been made.
-        structure: What the masks show.
-        kind: ``rec-reg`` or ``direct``.
-        seed: The run that the networks are taken for.
+        run: The run, for example a hardened one; the study's windows and candidates have been made.
         source: Folder of the bundle.
-        variant: The variant of the run, for example the hardened one.
 
     Raises:
-        InputError: The bundle is unsound, of another kind, has networks of other sizes than the study, or is one of the
+        InputError: The bundle is of another method, has networks of other sizes than the study, or is one of the
             bundled ones and knows patients that the study tests on.
+        BundleError: The bundle is not sound.
     """
     bundle = ModelBundle.load(source)
-    smoothing = study.image_smoothing(kind, variant)
-    quality = bundle.quality
-    found = (quality["estimator"], quality["networks"]["reg_net"], quality.get("image_smoothing", 0))
-    if found != (kind, study.reg_network, smoothing):
-        raise InputError(
-            f"The model {bundle.name} is no {kind} with the networks of the study {study.name}: name another bundle, "
-            "or copy its sizes into the section reg_network of the configuration, and its image_smoothing into the "
-            "section hardening."
-        )
-    _check_split(study, bundle)
-    estimator = load_estimator(bundle, "cpu")
+    _check_networks(run, bundle)
+    _check_split(run.study, bundle)
+    estimator = load_networks(source)
     rec_net = None
     if isinstance(estimator, RecRegEstimator):
         rec_net = estimator.rec_net
-        folder = study.folder / f"rec-{structure.key}"
-        folder.mkdir(parents=True, exist_ok=True)
-        save_weights(rec_net, folder / "rec_net.pt")
-    folder = study.folder / run_name(kind, structure, seed, variant)
-    folder.mkdir(parents=True, exist_ok=True)
-    network = estimator.reg_net
-    save_weights(network, folder / "reg_net.pt")
+        path = rec_net_file(run.study, run.structure)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_weights(rec_net, path)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    network: nn.Module = estimator.reg_net
+    save_weights(network, run.weights)
     if isinstance(network, PixelRegNet):
-        torch.manual_seed(seed)
-        windows = Windows.of(study)
-        split = read_split(study)
-        pools = (net_pool(study, structure, windows), perturbed_pool(study, structure, windows))
-        module = RegTraining(study, windows, structure.label, pools, rec_net, smoothing)
-        sample = BalancedSample(study, pools, windows.rows_of(split["train"]), seed)
+        torch.manual_seed(run.seed)
+        data = training_data(run.study, run.structure)
+        module = RegTraining(run.study, data.windows, run.structure.label, data.pools, rec_net, run.image_smoothing)
+        sample = BalancedSample(run.study, data.pools, data.train, run.seed)
         network = unfolded(network, augmented_pairs(module, sample))
-    save_weights(network, folder / TRAINED)
+    save_weights(network, run.folder / TRAINED)
+
+
+def _check_networks(run: Run, bundle: ModelBundle) -> None:
+    quality = bundle.quality
+    found = (quality["estimator"], quality["networks"]["reg_net"], quality.get("image_smoothing", 0))
+    if found != (run.method, run.study.reg_network, run.image_smoothing):
+        raise InputError(
+            f"The model {bundle.name} is not a {run.method} model with the networks of the study {run.study.name}: "
+            "name another bundle, or copy its sizes into the section reg_network of the configuration, and its "
+            "image_smoothing into the section hardening."
+        )
 
 
 def _check_split(study: Study, bundle: ModelBundle) -> None:
-    """Of a bundled model it is known which patients its training saw; of others it is not."""
+    """The training patients are known of the bundled models only."""
     if study.data.layout != "acdc" or bundle.folder.resolve().parent != models_folder().resolve():
         return
     mine, shipped = read_split(study), read_json(SHIPPED_SPLIT)
@@ -88,10 +84,10 @@ def _check_split(study: Study, bundle: ModelBundle) -> None:
         raise InputError(
             f"The model {bundle.name} was trained on patients that the study {study.name} holds out: "
             f"{', '.join(sorted(known))}. Add split: training/configs/{SHIPPED_SPLIT.name} to its configuration, and "
-            "prepare it anew."
+            "prepare it again."
         )
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int, bundle=Path)
-    restore(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.bundle, arguments.variant)
+    arguments = stage_arguments(__doc__, run=True, variant=True, bundle=Path)
+    restore(arguments.run, arguments.bundle)

@@ -17,10 +17,11 @@ from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimato
 
 from ..attacks.corruptions import STRENGTHS
 from ..attacks.gradient_attacks import IMAGE_LIMITS, fgsm, score_of_pipeline
-from ..robustness.attack_study import evaluated_model
+from ..evaluation.provisional import evaluated_model
 from ..study.artifacts import read_json
 from ..study.configuration import Structure, Study
-from ..study.paths import model_name
+from ..study.run import Run, attacked_runs, main_run
+from .corruption_tables import corruption_files
 
 _DEMO_SLICE, _DEMO_EPS = 2, (0.0, 0.05, 0.1, 0.3)
 _ATTACKS = {"fgsm": "FGSM, whole pipeline", "pgd": "PGD, whole pipeline", "fgsm-difference": "FGSM, difference image"}
@@ -30,23 +31,22 @@ _ATTACKS["surrogate"] = "FGSM, surrogate"
 def draw_all(
     study: Study, structure: Structure, figures: dict[str, dict[str, Any]], target: Path
 ) -> list[tuple[str, str]]:
-    """Draw what there is something for; returns file names and what they show."""
-    first = model_name(study, structure, "rec-reg", study.main_seed(structure, "rec-reg"))
+    """Draw the figures that there are data for; gives their file names and what they show."""
+    runs = {run.model_name: run for run in attacked_runs(study, structure)}
+    first = main_run(study, structure, "rec-reg").model_name
     shown = first if first in figures else next(iter(figures))
     drawn = [("attacks-error.png", "error of each model by eps, worst direction")]
     _draw_errors(figures, target / "attacks-error.png")
-    _draw_scatter(study, shown, figures[shown], target / "attacks-scatter.png")
+    _draw_scatter(runs[shown], figures[shown], target / "attacks-scatter.png")
     drawn.append(("attacks-scatter.png", f"predicted against true Dice of {shown} under FGSM, worst direction"))
     _draw_steps(figures, target / "attacks-steps.png")
     drawn.append(("attacks-steps.png", "error and loss by PGD's steps"))
     if study.data.of_the_paper:
-        _draw_demo(study, shown, target / "attacks-demo.png")
+        _draw_demo(runs[shown], target / "attacks-demo.png")
         drawn.append(("attacks-demo.png", f"a badly drawn slice of the demo heart pushed to look good, {shown}"))
-    corrupted = [study.folder / "corruptions" / f"{name}.json" for name in figures]
-    corrupted = [path for path in corrupted if path.is_file()]
-    if corrupted:
+    if corrupted := corruption_files(study, structure):
         _draw_corruptions(corrupted, target / "corruptions.png")
-        drawn.append(("corruptions.png", "error, coverage and refusals by corruption and strength"))
+        drawn.append(("corruptions.png", "error, coverage and share called unfamiliar by corruption and strength"))
     return drawn
 
 
@@ -68,9 +68,9 @@ def _draw_errors(figures: dict[str, dict[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
-def _draw_scatter(study: Study, name: str, measured: dict[str, Any], path: Path) -> None:
+def _draw_scatter(run: Run, measured: dict[str, Any], path: Path) -> None:
     """Predicted against true Dice at each eps."""
-    with np.load(study.folder / "attacks" / f"{name}.npz") as stored:
+    with np.load(run.stage_file("attacks", ".npz")) as stored:
         true = stored["true"]
         predicted = {row["eps"]: stored[f"fgsm-{row['eps']:g}"] for row in measured["fgsm"]}
     figure, axes = plt.subplots(
@@ -98,9 +98,9 @@ def _draw_steps(figures: dict[str, dict[str, Any]], path: Path) -> None:
     _save(figure, path)
 
 
-def _draw_demo(study: Study, name: str, path: Path) -> None:
+def _draw_demo(run: Run, path: Path) -> None:
     """Attacked images of a badly drawn slice, like the paper's figure 5: image, change, difference image, predicted."""
-    estimator = evaluated_model(study, name)
+    estimator = evaluated_model(run)
     _, _, seen = estimator.windowed(demo_case())
     image, mask = (
         torch.from_numpy(part[_DEMO_SLICE].astype(np.float32))[None, None] for part in (seen.image, seen.mask)
@@ -128,17 +128,17 @@ def _draw_demo(study: Study, name: str, path: Path) -> None:
 
 
 def _draw_corruptions(paths: list[Path], path: Path) -> None:
-    """MAE, coverage and refusals by strength, a line for each corruption, a row for each model."""
+    """MAE, coverage and share called unfamiliar by strength: a line for each corruption, a row for each model."""
     figure, axes = plt.subplots(
         len(paths), 3, figsize=(11, 3 * len(paths)), sharey="col", squeeze=False, constrained_layout=True
     )
     for row, source in zip(axes, paths, strict=True):
         measured = read_json(source)
-        for number, (kind, strengths) in enumerate(measured["kinds"].items()):
+        for number, (corruption, strengths) in enumerate(measured["kinds"].items()):
             for axis, key in zip(row, ("mae", "coverage", "unfamiliar"), strict=True):
                 values = [measured["clean"][key], *(entry[key] for entry in strengths)]
                 style = {"color": f"C{number % 10}", "marker": "o", "markersize": 3}
-                axis.plot(range(STRENGTHS + 1), values, label=kind, **style)
+                axis.plot(range(STRENGTHS + 1), values, label=corruption, **style)
         row[0].set(ylabel=f"{measured['name']}\nmean absolute error", ylim=(0, None))
         row[0].yaxis.label.set_fontsize(8)
         row[1].axhline(0.9, color="k", linewidth=0.5)

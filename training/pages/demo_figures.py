@@ -14,14 +14,13 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images, demo_reference
-from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.inputs import WindowedCase
 from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
 from SegQualityQCLib.report.report import QualityReport
 
+from ..export.bundling import load_networks
 from ..metrics.dice import dice_of_arrays
 
 _SLICE = 3
@@ -87,6 +86,6 @@ def _save(figure: plt.Figure, axes: NDArray, path: Path) -> None:
 
 
 def figures_of(bundle: Path, folder: Path) -> list[str]:
-    """The figures of an exported bundle, where it is one with a REC-Net."""
-    estimator = load_estimator(ModelBundle.load(bundle), "cpu")
+    """Draw the figures of a bundle with a REC-Net into a folder; gives their file names, none without a REC-Net."""
+    estimator = load_networks(bundle)
     return draw_figures(estimator, folder) if isinstance(estimator, RecRegEstimator) else []

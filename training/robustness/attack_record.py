@@ -1,4 +1,4 @@
-"""What an attack study has found so far, kept on disk after each figure, so that an interrupted one goes on."""
+"""The figures of an attack study so far, written after each one, so that an interrupted study goes on."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ class Record:
     """Figures (NAME.json) and arrays (NAME.npz) of one attacked model.
 
     Args:
-        folder: Where both lie.
-        name: Of the model.
-        describes: What the figures hold for: weights, slices, settings; a record of anything else is begun anew.
+        path: NAME.json; NAME.npz lies beside it.
+        describes: What the figures hold for: name, weights, slices, settings; a record of anything else is begun anew.
     """
 
-    def __init__(self, folder: Path, name: str, describes: dict[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{name}.json"
-        self.figures: dict[str, Any] = json.loads(json.dumps({"name": name, **describes}))
+    def __init__(self, path: Path, describes: dict[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.figures: dict[str, Any] = json.loads(json.dumps(describes))
         self.arrays: dict[str, Any] = {}
         if self.path.is_file():
             found = read_json(self.path)

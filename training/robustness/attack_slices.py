@@ -1,4 +1,4 @@
-"""The fixed slices of the test patients that are attacked, as the networks see them."""
+"""The fixed slices of the test patients that are attacked, in the networks' field of view."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ..data.windows import Windows
 from ..metrics.dice import dice_of
 from ..study.configuration import AttackStudy, Structure, Study
 
-BAD, GOOD = 0.6, 0.8  # a slice below the one is bad, from the other on good
-BATCH = 6  # slices that are attacked together; more do not fit into a CPU's cache and take longer each
+BAD, GOOD = 0.6, 0.8  # Dice: bad below the first, good from the second
+BATCH = 6  # slices attacked together; more do not fit into a CPU's cache, so that each takes longer
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Slices:
     patient: NDArray[np.str_]
 
     def __len__(self) -> int:
+        """Number of slices."""
         return len(self.image)
 
     def batches(self) -> Iterator[slice]:

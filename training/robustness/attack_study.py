@@ -1,7 +1,7 @@
 """Stage 10: attack an evaluated model on candidates of the test patients; figures, predictions and attacked images.
 
 Each attack is run upwards and downwards on every slice. ``along`` is the direction in which the clean error grows, as
-in the paper; ``worst`` takes, slice by slice, the direction that does more harm, as a free adversary would.
+in the paper; ``worst`` is, slice by slice, the direction with the larger error, which a free adversary would choose.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.distribution_check import is_familiar
-from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator, RecRegEstimator
 
 from ..attacks.defences import averaged, smoothed
@@ -32,16 +30,15 @@ from ..attacks.gradient_attacks import (
     pgd,
     score_of_pipeline,
     score_of_regression,
-    smallest_eps,
     step_along,
 )
-from ..study.configuration import AttackStudy, Structure, Study, Variant
-from ..study.paths import model_name
+from ..evaluation.provisional import evaluated_model
+from ..study.configuration import AttackStudy, Study
+from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
+from .attack_limits import DOWN, UP, bad_made_good, longer_attack, smallest_eps_of_slices
 from .attack_record import Record
 from .attack_slices import BAD, GOOD, Slices, bad_slices, test_slices
-
-UP, DOWN = 1.0, -1.0
 
 Scorer = Callable[[Tensor], Score]  # masks -> what is scored
 Craft = Callable[[Score, Tensor, Tensor, slice], Tensor]  # score, images, directions, part -> attacked images
@@ -49,7 +46,7 @@ Craft = Callable[[Score, Tensor, Tensor, slice], Tensor]  # score, images, direc
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attack reached: predicted Dice of each slice, and the images.
+    """The outcome of an attack: predicted Dice of each slice, and the images.
 
     Attributes:
         clean: Without attack, by the model that is judged, shape (n,).
@@ -70,11 +67,6 @@ def settings_of(study: Study) -> AttackStudy:
     if study.attack_study is None:
         raise InputError(f"The study {study.name} has no section attack_study: add one to its configuration.")
     return study.attack_study
-
-
-def evaluated_model(study: Study, name: str) -> DirectEstimator:
-    """The estimator that training.evaluation.evaluate measured."""
-    return load_estimator(ModelBundle.load(study.folder / "evaluation" / name), "cpu")
 
 
 def run_attack(slices: Slices, craft: Craft, crafted: Scorer, judged: Scorer | None = None) -> Outcome:
@@ -102,7 +94,13 @@ def run_attack(slices: Slices, craft: Craft, crafted: Scorer, judged: Scorer | N
 
 
 def measure_outcome(slices: Slices, outcome: Outcome, familiarity: dict[str, Any] | None) -> dict[str, Any]:
-    """Errors, shares of slices made to look other than they are, and the share that the familiarity check notices."""
+    """Errors, shares of slices that change sides, and the share that the distribution check calls unfamiliar.
+
+    Args:
+        slices: The attacked slices.
+        outcome: What the attack reached.
+        familiarity: Statistics of the distribution check; ``None`` where it does not see the attacked images.
+    """
     dice = slices.dice
     bad, good = dice < BAD, dice >= GOOD
     row: dict[str, Any] = {}
@@ -116,56 +114,68 @@ def measure_outcome(slices: Slices, outcome: Outcome, familiarity: dict[str, Any
     return row
 
 
-def attack_model(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
-    """Write NAME.json and NAME.npz of an evaluated model into the study's folder ``attacks``; a second run goes on.
+def attack_model(run: Run) -> None:
+    """Write NAME.json and NAME.npz of an evaluated run into the study's folder ``attacks``; a second call goes on.
 
-    The second holds predictions, and the images that PGD made with its largest eps, for the transfer to other models.
+    The second file holds predictions, and the images that PGD made with its largest eps, for the transfer to other
+    models.
     """
-    settings = settings_of(study)
-    name = model_name(study, structure, kind, seed, variant)
-    estimator = evaluated_model(study, name)
-    slices = test_slices(study, structure, settings)
-    describes = {
+    settings = settings_of(run.study)
+    estimator = evaluated_model(run)
+    slices = test_slices(run.study, run.structure, settings)
+    record = Record(run.stage_file("attacks"), _described(run, estimator, slices))
+    record.keep({"true": slices.dice, "mask": slices.mask.bool()})
+    generator = Generator()
+    sweep = partial(_sweep, record, generator, run.study.split_seed, estimator.bundle.quality["familiarity"])
+    steps = partial(_pgd, steps=settings.pgd_steps, generator=generator)
+    plain = partial(score_of_pipeline, estimator)
+    sweep("fgsm", slices, _fgsm(slices, plain, IMAGE_LIMITS), settings.eps, plain)
+    sweep("pgd", slices, steps, settings.pgd_eps, plain)
+    if isinstance(estimator, RecRegEstimator):
+        _attack_difference_image(run, estimator, slices, record, sweep)
+    bad = bad_slices(run.study, run.structure, settings)
+    for key, measured, part in (
+        ("steps", longer_attack, slices),
+        ("smallest_eps", smallest_eps_of_slices, slices),
+        ("further_bad", bad_made_good, bad),
+    ):
+        if key not in record.figures:
+            record.keep(**{key: measured(part, estimator, settings, generator.manual_seed(run.study.split_seed))})
+            print(run.model_name, key, record.figures[key], flush=True)
+    for defence, scorer in _defended(plain, settings, generator).items():
+        sweep(f"fgsm-{defence}", slices, _fgsm(slices, scorer, IMAGE_LIMITS), settings.eps, scorer)
+        sweep(f"pgd-{defence}", slices, steps, settings.pgd_eps[:1], scorer)
+
+
+def _described(run: Run, estimator: DirectEstimator, slices: Slices) -> dict[str, Any]:
+    """What a record holds for: a record of other weights, settings or slices is begun anew."""
+    return {
+        "name": run.model_name,
         "weights": estimator.bundle.quality["weights"],
-        "settings": asdict(settings),
+        "settings": asdict(settings_of(run.study)),
         "masks": zlib.crc32(np.packbits(slices.mask.bool().numpy()).tobytes()),
         "slices": len(slices),
         "patients": len(np.unique(slices.patient)),
         "bad": int((slices.dice < BAD).sum()),
         "good": int((slices.dice >= GOOD).sum()),
     }
-    record = Record(study.folder / "attacks", name, describes)
-    record.keep({"true": slices.dice, "mask": slices.mask.bool()})
-    generator = Generator()
-    sweep = partial(_sweep, record, generator, study.split_seed, estimator.bundle.quality["familiarity"])
-    steps = partial(_pgd, steps=settings.pgd_steps, generator=generator)
-    plain = partial(score_of_pipeline, estimator)
-    sweep("fgsm", slices, _fgsm(slices, plain, IMAGE_LIMITS), settings.eps, plain)
-    sweep("pgd", slices, steps, settings.pgd_eps, plain)
-    if isinstance(estimator, RecRegEstimator):
-        with torch.no_grad():
-            d = torch.cat([estimator.first_channel(slices.image[b], slices.mask[b]) for b in slices.batches()])
-        seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
-        one_step = _fgsm(seen, regression, DIFFERENCE_LIMITS)
-        sweep("fgsm-difference", seen, one_step, settings.eps, regression)
-        rival = evaluated_model(study, model_name(study, structure, "direct", seed))
-        if record.figures.get("rival") != rival.bundle.quality["weights"]:  # it was trained anew since
-            record.figures.pop("surrogate", None)
-            record.keep(rival=rival.bundle.quality["weights"])
-        models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
-        sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), settings.eps, *models)
-    bad = bad_slices(study, structure, settings)
-    for key, measured, part in (
-        ("steps", _longer, slices),
-        ("smallest_eps", _smallest, slices),
-        ("further_bad", _made_good, bad),
-    ):
-        if key not in record.figures:
-            record.keep(**{key: measured(part, estimator, settings, generator.manual_seed(study.split_seed))})
-            print(name, key, record.figures[key], flush=True)
-    for defence, scorer in _defended(plain, settings, generator).items():
-        sweep(f"fgsm-{defence}", slices, _fgsm(slices, scorer, IMAGE_LIMITS), settings.eps, scorer)
-        sweep(f"pgd-{defence}", slices, steps, settings.pgd_eps[:1], scorer)
+
+
+def _attack_difference_image(
+    run: Run, estimator: RecRegEstimator, slices: Slices, record: Record, sweep: Callable[..., None]
+) -> None:
+    """The paper's attacks on a model with a REC-Net: on its difference image, and through Robinson's net."""
+    eps = settings_of(run.study).eps
+    with torch.no_grad():
+        d = torch.cat([estimator.first_channel(slices.image[b], slices.mask[b]) for b in slices.batches()])
+    seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
+    sweep("fgsm-difference", seen, _fgsm(seen, regression, DIFFERENCE_LIMITS), eps, regression)
+    rival = evaluated_model(replace(run, method="direct", variant=None))
+    if record.figures.get("rival") != rival.bundle.quality["weights"]:  # it was trained anew since
+        record.figures.pop("surrogate", None)
+        record.keep(rival=rival.bundle.quality["weights"])
+    models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
+    sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), eps, *models)
 
 
 def _sweep(
@@ -179,13 +189,13 @@ def _sweep(
     eps_list: tuple[float, ...],
     *models: Scorer,
 ) -> None:
-    """Run an attack with each eps that the record lacks; chance begins anew with each."""
+    """Run an attack with each eps that the record lacks, each from the same seed."""
     rows: list[dict[str, Any]] = record.figures.get(key, [])
     missing = [eps for eps in eps_list if eps not in [row["eps"] for row in rows]]
     for eps in missing:
         generator.manual_seed(seed)
         outcome = run_attack(slices, craft(eps), *models)
-        # A difference image is nothing that the familiarity check ever sees.
+        # The distribution check never sees a difference image.
         rows.append({"eps": eps, **measure_outcome(slices, outcome, None if "difference" in key else familiarity)})
         arrays = {f"{key}-{eps:g}": outcome.worst}
         record.keep(arrays | ({"attacked": outcome.image} if key == "pgd" else {}), **{key: rows})
@@ -222,75 +232,9 @@ def _defended(plain: Scorer, settings: AttackStudy, generator: Generator) -> dic
     }
 
 
-def _longer(slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator) -> dict[str, Any]:
-    """Whether more steps do more harm: the error and the gain in logits after each step of a longer run."""
-    slices = slices.part(slice(settings.long_slices))
-    eps, total = settings.pgd_eps[0], settings.long_steps
-    errors, gains = [], []
-    for batch in slices.batches():
-        image, dice = slices.image[batch], slices.dice[batch]
-        score = score_of_pipeline(estimator, slices.mask[batch])
-        clean = score(image).detach()
-        worst = torch.zeros(total + 1, len(dice))
-        for way in (UP, DOWN):
-            found = pgd(score, image, torch.full_like(dice, way), eps, IMAGE_LIMITS, steps=total, generator=generator)
-            worst = torch.maximum(worst, (torch.sigmoid(found.trace) - dice).abs())
-            gains.append(way * (found.trace - clean))
-        errors.append(worst)
-    mae = torch.cat(errors, dim=1).mean(dim=1)
-    gain = torch.cat(gains, dim=1).mean(dim=1)
-    return {"eps": eps, "slices": len(slices), "mae": mae.tolist(), "gain": gain.tolist()}
-
-
-def _smallest(
-    slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
-) -> dict[str, Any]:
-    """The smallest eps that makes each bad slice look good and each good one bad; ``None`` where the largest fails."""
-    found: dict[str, Any] = {}
-    for key, chosen, way, threshold in (
-        ("bad_made_good", slices.dice < BAD, UP, GOOD),
-        ("good_made_bad", slices.dice >= GOOD, DOWN, BAD),
-    ):
-        part = slices.part(torch.nonzero(chosen)[:, 0])
-        values: list[float] = []
-        for batch in part.batches():
-            values += smallest_eps(
-                score_of_pipeline(estimator, part.mask[batch]),
-                part.image[batch],
-                torch.full_like(part.dice[batch], way),
-                threshold,
-                IMAGE_LIMITS,
-                largest=max(settings.eps),
-                rounds=settings.bisection_rounds,
-                steps=settings.bisection_steps,
-                generator=generator,
-            ).tolist()
-        found[key] = [value if np.isfinite(value) else None for value in values]
-    return found
-
-
-def _made_good(
-    slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
-) -> dict[str, Any]:
-    """What is predicted of bad slices, clean and after PGD upwards with its first eps."""
-    eps, steps = settings.pgd_eps[0], settings.pgd_steps
-    clean: list[float] = []
-    attacked: list[float] = []
-    for batch in slices.batches():
-        score = score_of_pipeline(estimator, slices.mask[batch])
-        up = torch.full_like(slices.dice[batch], UP)
-        found = pgd(score, slices.image[batch], up, eps, IMAGE_LIMITS, steps=steps, generator=generator)
-        with torch.no_grad():
-            clean += torch.sigmoid(score(slices.image[batch])).tolist()
-        attacked += torch.sigmoid(found.logits).tolist()
-    true, patients = slices.dice.tolist(), slices.patient.tolist()
-    return {"eps": eps, "patient": patients, "true": true, "clean": clean, "attacked": attacked}
-
-
 def _share(hit: Tensor) -> float | None:
     return float(hit.float().mean()) if len(hit) else None
 
 
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
-    attack_model(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)
+    attack_model(stage_arguments(__doc__, run=True, variant=True).run)

@@ -1,14 +1,13 @@
-"""Stage 12: what a scanner's faults do to an evaluated model, on volumes of the test patients.
+"""Stage 12: measure an evaluated model on volumes of the test patients with a scanner's faults.
 
-The image is corrupted, the candidate and the reference stay. Window, intensity rule, networks, intervals and the
-familiarity check are the library's own; slices that the check calls unfamiliar are measured too, and counted.
+The image is corrupted, the candidate and the reference stay. Field of view, intensity rule, networks, intervals and the
+distribution check are the library's own; slices that the check calls unfamiliar are measured too, and counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -26,13 +25,14 @@ from ..candidates.pool import net_pool, perturbed_pool
 from ..data.patients import find_volumes
 from ..data.split import read_split
 from ..data.windows import Windows
-from ..evaluation.scoring import onto_image
+from ..evaluation.provisional import evaluated_model
+from ..evaluation.scoring import onto_image, slices_first
 from ..metrics.dice import dice_of_arrays
 from ..study.artifacts import write_json
-from ..study.configuration import AttackStudy, Structure, Study, Variant
-from ..study.paths import model_name
+from ..study.configuration import AttackStudy, Structure, Study
+from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
-from .attack_study import evaluated_model, settings_of
+from .attack_study import settings_of
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,13 @@ class Subject:
     dice: tuple[NDArray[np.float64], ...]
 
 
-def study_corruptions(study: Study, structure: Structure, kind: str, seed: int, variant: Variant | None = None) -> None:
+def study_corruptions(run: Run) -> None:
     """Write NAME.json into the study's folder ``corruptions``: figures by kind and strength; strength 0 is clean."""
-    settings = settings_of(study)
-    name = model_name(study, structure, kind, seed, variant)
-    estimator = evaluated_model(study, name)
-    subjects = list(_subjects(study, structure, settings))
-    clean = _measure(estimator, structure, [(subject, subject.image) for subject in subjects])
-    figures: dict[str, Any] = {"name": name, "volumes": len(subjects), "slices": clean["slices"], "clean": clean}
-    figures["kinds"] = {}
+    settings = settings_of(run.study)
+    estimator = evaluated_model(run)
+    subjects = list(_subjects(run.study, run.structure, settings))
+    clean = _measure(estimator, run.structure, [(subject, subject.image) for subject in subjects])
+    by_corruption = {}
     for corruption in CORRUPTIONS:
         rows = []
         for strength in range(1, STRENGTHS + 1):
@@ -61,12 +59,13 @@ def study_corruptions(study: Study, structure: Structure, kind: str, seed: int, 
                 (subject, corrupt(subject.image, corruption, strength, number))
                 for number, subject in enumerate(subjects)
             ]
-            rows.append(_measure(estimator, structure, corrupted))
-        figures["kinds"][corruption] = rows
-        print(name, corruption, [f"{row['mae']:.3f}" for row in rows], flush=True)
-    folder = study.folder / "corruptions"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", figures)
+            rows.append(_measure(estimator, run.structure, corrupted))
+        by_corruption[corruption] = rows
+        print(run.model_name, corruption, [f"{row['mae']:.3f}" for row in rows], flush=True)
+    counts = {"volumes": len(subjects), "slices": clean["slices"]}
+    path = run.stage_file("corruptions")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"name": run.model_name, **counts, "clean": clean, "kinds": by_corruption})
 
 
 def _subjects(study: Study, structure: Structure, settings: AttackStudy) -> Iterator[Subject]:
@@ -79,13 +78,13 @@ def _subjects(study: Study, structure: Structure, settings: AttackStudy) -> Iter
         volume = volumes[place]
         rows = windows.rows_of_volume(volume.name)
         case, labels = volume.read()
-        reference = _slices(labels, case.axis) == structure.label
+        reference = slices_first(labels, case.axis) == structure.label
         means = np.nan_to_num(pool.dice[:, rows]).mean(axis=1)
         drawn = [source for source in np.argsort(means) if pool.masks[source, rows].any()]
         candidates, dice = [], []
         for rank in np.unique(np.linspace(0, len(drawn) - 1, settings.candidates).round().astype(int)):
             candidate = onto_image(study, case, pool.masks[drawn[rank], rows])
-            mask = _slices(candidate, case.axis).astype(bool)
+            mask = slices_first(candidate, case.axis).astype(bool)
             if mask.any():
                 candidates.append(candidate)
                 dice.append(dice_of_arrays(mask, reference, axis=(1, 2)))
@@ -99,20 +98,20 @@ def _measure(
     quality = estimator.bundle.quality
     columns: list[tuple[float, float, float, bool]] = []  # predicted, its expected error, true, familiar
     for subject, image in corrupted:
-        for candidate, true in zip(subject.candidates, subject.dice, strict=True):
+        for candidate, dice in zip(subject.candidates, subject.dice, strict=True):
             case = Case.from_images(image, candidate, label=1, axis=subject.axis, segment=structure.name)
             extents, window, seen = estimator.windowed(case)
             rows = seen.mask.any(axis=(1, 2)) & ~reaches_outside(case, extents, window)
             if rows.any():
-                predicted = estimator.predict(seen.image[rows], seen.mask[rows])
-                familiar = is_familiar(quality["familiarity"], seen.image[rows])
-                columns += zip(*predicted, true[rows].tolist(), familiar.tolist(), strict=True)
+                scored = estimator.predict(seen.image[rows], seen.mask[rows])
+                passed = is_familiar(quality["familiarity"], seen.image[rows])
+                columns += zip(*scored, dice[rows].tolist(), passed.tolist(), strict=True)
     if not columns:
         raise InputError(f"No candidate of the {structure.name} lies within the window: train longer.")
     predicted, spread, true, familiar = (np.array(column) for column in zip(*columns, strict=True))
     error = np.abs(predicted - true)
     table = quality["calibration"]["slice"]
-    ends = np.array([interval(table, *each) for each in zip(predicted, spread, strict=True)])
+    ends = np.array([interval(table, dice, expected) for dice, expected in zip(predicted, spread, strict=True)])
     held = (ends[:, 0] <= true) & (true <= ends[:, 1])
     varied = len(predicted) > 1 and predicted.std() > 0 and true.std() > 0
     return {
@@ -125,11 +124,5 @@ def _measure(
     }
 
 
-def _slices(image: sitk.Image, axis: int) -> NDArray:
-    """The array of an image with its slices first."""
-    return np.moveaxis(sitk.GetArrayViewFromImage(image), 2 - axis, 0)
-
-
 if __name__ == "__main__":
-    arguments = stage_arguments(__doc__, structure=True, variant=True, kind=str, seed=int)
-    study_corruptions(arguments.study, arguments.structure, arguments.kind, arguments.seed, arguments.variant)
+    study_corruptions(stage_arguments(__doc__, run=True, variant=True).run)

@@ -8,7 +8,7 @@ from typing import Any
 
 from SegQualityQCLib.errors import InputError
 
-KINDS = ("rec-reg", "direct")
+METHODS = ("rec-reg", "direct")  # by the difference image, by the image
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Structure:
     snomed: tuple[str, str]
     aliases: tuple[str, ...] = ()
     warm_start: str | None = None
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = METHODS
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DataSource:
 
     @property
     def of_the_paper(self) -> bool:
-        """Whether these are the paper's data: its figures, this project's goals and the demo heart fit no others."""
+        """Whether these are the paper's data: its figures, this project's goals and the demo heart fit only these."""
         return self.layout == "acdc"
 
 
@@ -268,17 +268,17 @@ class Study:
         rec_filters: REC-Net's filters, from its first level to its last.
         reg_network: REG-Net's sizes: arguments of :class:`PixelRegNet` with ``head: pixels``, else of :class:`RegNet`,
             both of :mod:`SegQualityQCLib.estimators.networks.architectures`.
-        seeds: Seeds of the REG-Nets, each of which trains one more; the first one is exported, where the section
-            ``hardening`` names no other. More of them show how much of a figure is chance.
+        seeds: Seeds of the REG-Nets; each trains one more. The first one is exported, unless the section ``hardening``
+            names another. Several show how much of a figure is chance.
         variants: Other ways of training the first structure's REG-Net, for the ablation table.
         ablation: How the variants are trained.
-        split_seed: Of the lot that patients are split by, and that slices of the samples are drawn by.
-        split: File of the split, relative to where training runs. Its patients are used, where they are there, and no
-            others; ``None`` splits all patients by lot.
-        familiarity_margin: Factor on the threshold of the familiarity check; above 1 where few patients say too little
-            of what is familiar.
-        hardening: How the first structure's REG-Nets are made to stand attacks, by method; a method that is left out
-            is not hardened.
+        split_seed: Of the random split of the patients, and of the random samples of slices.
+        split: File of the split, relative to the folder where training runs. Only its patients are used, as far as the
+            data hold them; ``None`` splits all patients at random.
+        familiarity_margin: Factor on the threshold of the distribution check; above 1 where too few patients show how
+            images vary.
+        hardening: How the first structure's REG-Nets are made robust against attacks, by method; a method that is left
+            out is not hardened.
         attack_study: What the attack study measures on the first structure's models; ``None`` leaves it out.
         precision: Of the trainings, as Lightning names it; bfloat16 becomes float32 on processors that are no faster
             with it.
@@ -329,39 +329,11 @@ class Study:
         known = ", ".join(variant.name for variant in self.variants)
         raise InputError(f"The study {self.name} has no variant {name!r}: it has {known}.")
 
-    def reg_net_epochs(self, structure: Structure, kind: str, variant: Variant | None = None) -> tuple[int, ...]:
-        """Epochs of the cycles that a REG-Net is trained in, each from where the one before ended."""
-        if variant == HARDENED:
-            return (self.hardening[kind].epochs,)
-        if variant is not None and self.ablation.epochs:
-            return (self.ablation.epochs,)
-        if structure.warm_start is not None:
-            return (self.reg_net.warm_epochs or self.reg_net.epochs,)
-        return (self.reg_net.epochs, *self.reg_net.further_epochs.get(kind, ()))
-
     def rec_net_epochs(self, structure: Structure) -> int:
         """Epochs that a structure's REC-Net is trained for."""
         if structure.warm_start is not None and self.rec_net.warm_epochs:
             return self.rec_net.warm_epochs
         return self.rec_net.epochs
-
-    def _hardening_of(self, structure: Structure, kind: str) -> Hardening | None:
-        return self.hardening.get(kind) if structure == self.structures[0] else None
-
-    def main_seed(self, structure: Structure, kind: str) -> int:
-        """The seed of the model that is exported and shown, and the only one that is hardened."""
-        hardening = self._hardening_of(structure, kind)
-        return self.seeds[0] if hardening is None or hardening.seed is None else hardening.seed
-
-    def bundled_variant(self, structure: Structure, kind: str) -> Variant | None:
-        """The variant that is exported: the hardened one, where the study says so."""
-        hardening = self._hardening_of(structure, kind)
-        return HARDENED if hardening and hardening.bundled else None
-
-    def image_smoothing(self, kind: str, variant: Variant | None) -> float:
-        """Standard deviation in pixels of the Gaussian that blurs the image before a model's networks see it."""
-        hardening = self.hardening.get(kind) if variant == HARDENED else None
-        return hardening.smoothing if hardening else 0.0
 
     def structure(self, key: str) -> Structure:
         """The structure with this key."""

@@ -1,34 +1,30 @@
-"""Reads the YAML file of a study, and says at once what is wrong in it."""
+"""Reads the YAML file of a study; what is wrong in it is one sentence that names the setting."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import is_dataclass
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 import yaml
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    Converter,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
+from cattrs.cols import mapping_structure_factory
+from cattrs.gen import make_dict_structure_fn
 
 from SegQualityQCLib.errors import InputError
 
-from .configuration import (
-    KINDS,
-    Ablation,
-    AttackStudy,
-    CandidateNets,
-    DataSource,
-    Fit,
-    Hardening,
-    RegNetFit,
-    Sampling,
-    Structure,
-    Study,
-    Variant,
-)
+from .configuration import METHODS, Study
 
-_SAYS = {int: "a whole number", float: "a number", str: "text: put it in quotes", bool: "true or false"}
+_Hook = Callable[[Any, Any], Any]  # value, type -> setting
 
 
 def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
@@ -36,63 +32,128 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
 
     Args:
         path: The file.
-        runs: Where runs are kept; by default the environment variable SEGQUALITY_RUNS, else ``runs``.
+        runs: Folder of the runs; by default the environment variable SEGQUALITY_RUNS, else ``runs``.
 
     Raises:
-        InputError: A field is missing, unknown or of a wrong type; the message names it.
+        InputError: A setting is missing, unknown or of a wrong type; the message names it.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"The configuration {path} cannot be read: {error}.") from error
     if not isinstance(content, dict):
-        raise InputError(f"The configuration {path} is no table of settings.")
+        raise InputError(f"The configuration {path} is not a table of settings.")
     content["runs"] = Path(runs or os.environ.get("SEGQUALITY_RUNS", "runs"))
-    nested = {
-        "data": DataSource,
-        "candidate_nets": CandidateNets,
-        "rec_net": Fit,
-        "reg_net": RegNetFit,
-        "sampling": Sampling,
-        "ablation": Ablation,
-        "attack_study": AttackStudy,
-    }
-    for key, kind in nested.items():
-        if key in content:
-            content[key] = _build(kind, content[key], f"{path}: {key}")
-    hardening = content.get("hardening", {})
-    _check_methods(hardening, f"{path}: hardening")
-    content["hardening"] = {
-        kind: _build(Hardening, entry, f"{path}: hardening: {kind}") for kind, entry in hardening.items()
-    }
-    content["structures"] = tuple(
-        _build(Structure, entry, f"{path}: structures") for entry in content.get("structures", ())
-    )
-    content["variants"] = tuple(_build(Variant, entry, f"{path}: variants") for entry in content.get("variants", ()))
-    study = _build(Study, content, str(path))
-    _check_methods(study.reg_net.further_epochs, f"{path}: reg_net: further_epochs")
+    try:
+        study = _converter().structure(content, Study)
+    except BaseValidationError as error:
+        raise InputError(f"{path}{_first_fault(error)}.") from error
+    _check_methods(study, path)
     _check_seeds(study, path)
     _check_structures(study, path)
     _check_sizes(study, path)
     return study
 
 
-def _check_methods(settings: Any, where: str) -> None:
-    if not isinstance(settings, dict) or not set(settings) <= set(KINDS):
-        raise InputError(f"{where} must hold settings for {' or '.join(KINDS)}, and nothing else.")
+def _converter() -> Converter:
+    """A converter whose hooks say what is wrong with a value."""
+    converter = Converter()
+    for kind, says in ((int, "a whole number"), (str, "text: put it in quotes"), (bool, "true or false")):
+        converter.register_structure_hook(kind, _exactly(kind, says))
+    converter.register_structure_hook(float, _number)
+    converter.register_structure_hook(Path, lambda value, _: value)
+    converter.register_structure_hook_factory(lambda hint: get_origin(hint) is tuple, _list_hook)
+    converter.register_structure_hook_factory(lambda hint: get_origin(hint) is dict, _table_hook)
+    converter.register_structure_hook_factory(is_dataclass, _section_hook)
+    return converter
+
+
+def _exactly(kind: type, says: str) -> _Hook:
+    def checked(value: Any, _: Any) -> Any:
+        if type(value) is not kind:  # isinstance would take true for a whole number
+            raise ValueError(f"must be {says}, not {value!r}")
+        return value
+
+    return checked
+
+
+def _number(value: Any, _: Any) -> float:
+    """A number; YAML reads 1e-3, without a point, as text."""
+    if not isinstance(value, bool):
+        with suppress(TypeError, ValueError):
+            return float(value)
+    raise ValueError(f"must be a number, not {value!r}")
+
+
+def _list_hook(hint: Any, converter: Converter) -> _Hook:
+    def read(value: Any, _: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"must be a list, not {value!r}: write it in brackets")
+        kinds = get_args(hint)
+        if kinds[-1] is Ellipsis:
+            kinds = (kinds[0],) * len(value)
+        if len(value) != len(kinds):
+            raise ValueError(f"must be a list of {len(kinds)}, not of {len(value)}")
+        return tuple(converter.structure(entry, kind) for entry, kind in zip(value, kinds, strict=True))
+
+    return read
+
+
+def _table_hook(hint: Any, converter: Converter) -> _Hook:
+    return _of_table(mapping_structure_factory(hint, converter))
+
+
+def _section_hook(section: Any, converter: Converter) -> _Hook:
+    return _of_table(make_dict_structure_fn(section, converter, _cattrs_forbid_extra_keys=True))
+
+
+def _of_table(read: _Hook) -> _Hook:
+    def checked(value: Any, hint: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"must be a table of settings, not {value!r}")
+        return read(value, hint)
+
+    return checked
+
+
+def _first_fault(error: BaseException) -> str:
+    """The first fault that cattrs found, after the names of the sections and the setting that it lies in."""
+    if isinstance(error, BaseValidationError):
+        unknown = (fault for fault in error.exceptions if isinstance(fault, ForbiddenExtraKeysError))
+        fault = next(unknown, error.exceptions[0])  # a misspelt setting is unknown, and the right one missing
+        return "".join(f": {name}" for name in _noted_names(fault)) + _first_fault(fault)
+    if isinstance(error, ForbiddenExtraKeysError):
+        return f": unknown setting {', '.join(sorted(map(str, error.extra_fields)))}"
+    return " is missing" if isinstance(error, KeyError) else f" {error}"
+
+
+def _noted_names(error: BaseException) -> list[str]:
+    names = []
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            names.append(note.name)
+        elif isinstance(note, IterableValidationNote):
+            names.append(str(note.index))
+    return names
+
+
+def _check_methods(study: Study, path: str | Path) -> None:
+    for where, settings in (("hardening", study.hardening), ("reg_net: further_epochs", study.reg_net.further_epochs)):
+        if not set(settings) <= set(METHODS):
+            raise InputError(f"{path}: {where} must hold settings for {' or '.join(METHODS)}, and nothing else.")
 
 
 def _check_seeds(study: Study, path: str | Path) -> None:
-    for kind, settings in study.hardening.items():
+    for method, settings in study.hardening.items():
         if settings.seed not in (None, *study.seeds):
-            raise InputError(f"{path}: hardening: {kind}: seed must be one of seeds, not {settings.seed}.")
+            raise InputError(f"{path}: hardening: {method}: seed must be one of seeds, not {settings.seed}.")
 
 
 def _check_structures(study: Study, path: str | Path) -> None:
     earlier: list[str] = []
     for structure in study.structures:
-        if not structure.kinds or not set(structure.kinds) <= set(KINDS):
-            raise InputError(f"{path}: structures: kinds of {structure.key} must be {' or '.join(KINDS)}, or both.")
+        if not structure.kinds or not set(structure.kinds) <= set(METHODS):
+            raise InputError(f"{path}: structures: kinds of {structure.key} must be {' or '.join(METHODS)}, or both.")
         if structure.warm_start is not None and structure.warm_start not in earlier:
             raise InputError(
                 f"{path}: structures: warm_start of {structure.key} must be the key of a structure above it, "
@@ -102,7 +163,7 @@ def _check_structures(study: Study, path: str | Path) -> None:
 
 
 def _check_sizes(study: Study, path: str | Path) -> None:
-    """Windows are halved again and again by the networks: what cannot be would come out after hours."""
+    """The networks halve the window several times: a size that cannot be halved would fail after hours."""
     if study.window_size % 16:
         raise InputError(f"{path}: window_size must be a multiple of 16, not {study.window_size}.")
     depth, side = max(study.candidate_nets.depths, default=1), study.window_size + 2 * study.margin
@@ -112,53 +173,3 @@ def _check_sizes(study: Study, path: str | Path) -> None:
             f"{path}: for U-nets of depth {depth} window_size, and window_size with twice the margin, must be "
             f"multiples of {parts}: they are {study.window_size} and {side}."
         )
-
-
-def _build(kind: type, content: Any, where: str) -> Any:
-    known = {entry.name for entry in fields(kind)}
-    if not isinstance(content, dict):
-        raise InputError(f"{where} is no table of settings.")
-    unknown = set(content) - known
-    if unknown:
-        raise InputError(f"{where}: unknown setting {', '.join(sorted(map(str, unknown)))}.")
-    hints = get_type_hints(kind)
-    values = {key: _checked(value, hints[key], f"{where}: {key}") for key, value in content.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise InputError(f"{where}: {error}.") from error
-
-
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    """A setting as its field wants it; YAML reads 1e-3, without a point, as text."""
-    kinds = get_args(hint) if get_origin(hint) is UnionType else (hint,)
-    if value is None and NoneType in kinds:
-        return None
-    kind = next(kind for kind in kinds if kind is not NoneType)
-    if get_origin(kind) is tuple:
-        return _checked_list(value, get_args(kind), where)
-    if get_origin(kind) is dict:
-        return _checked_table(value, get_args(kind)[1], where)
-    if kind is float and not isinstance(value, bool):
-        with suppress(TypeError, ValueError):
-            return float(value)
-    known = kind in _SAYS
-    if known and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        raise InputError(f"{where} must be {_SAYS[kind]}, not {value!r}.")
-    return value
-
-
-def _checked_list(value: Any, kinds: tuple[Any, ...], where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise InputError(f"{where} must be a list, not {value!r}: write it in brackets.")
-    if kinds[-1] is Ellipsis:
-        kinds = (kinds[0],) * len(value)
-    if len(value) != len(kinds):
-        raise InputError(f"{where} must be a list of {len(kinds)}, not of {len(value)}.")
-    return tuple(_checked(entry, kind, where) for entry, kind in zip(value, kinds, strict=True))
-
-
-def _checked_table(value: Any, kind: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{where} must be a table of settings, not {value!r}.")
-    return {key: _checked(entry, kind, f"{where}: {key}") for key, entry in value.items()}
