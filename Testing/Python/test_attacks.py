@@ -75,7 +75,8 @@ def test_an_attack_moves_the_prediction_in_its_direction_within_eps_and_the_limi
     by_steps = pgd(score, slices.image, direction, 0.05, IMAGE_LIMITS, steps=5, generator=seeded())
     for attacked in (by_step, by_steps.image):
         assert (attacked - slices.image).abs().max() <= 0.05 + 1e-6
-        assert attacked.min() >= -1 and attacked.max() <= 1
+        assert attacked.min() >= -1
+        assert attacked.max() <= 1
         assert (way * (score(attacked) - clean)).mean() > 0
     assert torch.equal(slices.mask, mask)
     assert score(by_steps.image) == pytest.approx(by_steps.logits, abs=1e-4)
@@ -120,7 +121,9 @@ def test_the_difference_image_is_attacked_within_its_own_range(estimator, slices
         pytest.skip("this model has no difference image")
     d = estimator.first_channel(slices.image, slices.mask)
     attacked = fgsm(score_of_regression(estimator.reg_net, slices.mask), d, torch.ones(2), 1.5, DIFFERENCE_LIMITS)
-    assert attacked.min() >= -2 and attacked.max() <= 2 and attacked.abs().max() > 1
+    assert attacked.min() >= -2
+    assert attacked.max() <= 2
+    assert attacked.abs().max() > 1
 
 
 def test_bisection_finds_an_eps_that_carries_predictions_across_a_threshold_and_a_smaller_one_that_does_not(
@@ -150,7 +153,8 @@ def test_the_worst_direction_is_never_better_than_the_direction_of_the_error(est
     outcome = run_attack(slices, craft, lambda mask: score_of_pipeline(estimator, mask))
     row = measure_outcome(slices, outcome, estimator.bundle.quality["familiarity"])
     assert row["worst"]["mae"] >= row["along"]["mae"]
-    assert 0 <= row["unfamiliar"] <= 1 and 0 <= row["bad_made_good"] <= 1
+    assert 0 <= row["unfamiliar"] <= 1
+    assert 0 <= row["bad_made_good"] <= 1
 
 
 @pytest.mark.parametrize("traced", [{}, {"direct": 5, "rec-reg": 3}], ids=["no long run yet", "runs of two lengths"])
@@ -222,7 +226,8 @@ def test_a_corruption_keeps_the_grid_repeats_itself_and_grows_with_its_strength(
     errors = [np.abs(sitk.GetArrayFromImage(changed) - clean).mean() for changed in (weak, strong)]
     assert 0 < errors[0] < errors[1]
     assert np.array_equal(sitk.GetArrayFromImage(strong), sitk.GetArrayFromImage(again))
-    assert strong.GetSize() == image.GetSize() and strong.GetOrigin() == image.GetOrigin()
+    assert strong.GetSize() == image.GetSize()
+    assert strong.GetOrigin() == image.GetOrigin()
     assert sitk.GetArrayFromImage(strong).min() >= 0
 
 

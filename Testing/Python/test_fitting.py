@@ -58,7 +58,8 @@ def test_an_interrupted_training_goes_on_with_the_epoch_it_was_in(tmp_path, vali
         fit(first, LOADER, LOADER, **settings)
     second = Line()
     fit(second, LOADER, LOADER, **settings)
-    assert first.epochs == [0, 1, 2] and second.epochs == [3, 4, 5]
+    assert first.epochs == [0, 1, 2]
+    assert second.epochs == [3, 4, 5]
     assert not torch.equal(second.layer.weight, first.layer.weight)
 
 

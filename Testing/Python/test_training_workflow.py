@@ -165,4 +165,5 @@ def test_the_seed_that_a_study_names_is_hardened_and_exported(repository, tmp_pa
     assert [seed for stage, seed, _ in stages if stage == "training.fitting.harden"] == ["1"]
     assert {seed for stage, seed, _ in stages if stage == "training.robustness.corruption_study"} == {"1"}
     (exported,) = ((seed, rest) for stage, seed, rest in stages if stage == "training.export.export")
-    assert exported[0] == "1" and "--variant hardened" in exported[1]
+    assert exported[0] == "1"
+    assert "--variant hardened" in exported[1]

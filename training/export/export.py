@@ -95,8 +95,9 @@ Predicts, slice by slice and without a reference, the Dice of a candidate segmen
 
 ## Data
 {provenance.data}; {patients}.
-Candidates: U-nets of several sizes and ages, and reference masks made wrong in eleven ways. Window of
-{study.window_size} x {study.window_size} pixels of {study.window_spacing_mm} mm, centred on the candidate.
+Candidates: masks drawn by U-nets of several sizes after several numbers of epochs, and reference masks with eleven
+kinds of fault. Field of view: {study.window_size} x {study.window_size} pixels of {study.window_spacing_mm} mm,
+centred on the candidate.
 
 ## Figures on the test patients
 Of the {len(split["test"])} test patients: {_counts(figures)}. Slices are sampled evenly
@@ -108,7 +109,7 @@ over ten bins of true Dice, as far as the bins allow. Source: `training.evaluati
 {rows}
 
 ## Limits and intended use
-For research. Not a medical device. {provenance.limits}
+For research: this is not a medical device. {provenance.limits}
 A predicted Dice is an estimate: read its interval.
 
 ## Licence

@@ -1,4 +1,4 @@
-"""What a bundle says of the data that it was trained on: where they are from, what they cannot tell, whose licence."""
+"""The texts of a bundle about its training data: their source, their limits and their licence."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Provenance:
     """Texts for the model card, the metadata and the licence file of a bundle.
 
     Attributes:
-        images: What the images are, as in "the liver in ...".
-        data: Which data, by whom, and how the patients were split, in a sentence.
+        images: The kind of image, as it follows "the liver in".
+        data: Which data, by whom, and how the patients were split, in one sentence.
         limits: What the model was not trained on.
         licence: Of the weights: an SPDX identifier where there is one.
         licence_text: Content of the licence file.
@@ -32,9 +32,9 @@ class Provenance:
 _ACDC = Provenance(
     images="short-axis cardiac cine-MRI",
     data="ACDC 2017 (Bernard et al., IEEE TMI 37(11), 2018), end-diastole and end-systole, stratified by diagnosis",
-    limits="One hospital's scanners (1.5 T and 3 T, cine-MRI); other sequences, views and organs\n"
-    "are not what it was trained on, and the check that calls them unfamiliar is not perfect. Trained on adults with\n"
-    "five groups of diagnosis.",
+    limits="One hospital's scanners (1.5 T and 3 T, cine-MRI); it was not trained on other sequences,\n"
+    "views and organs, and the distribution check, which calls such images unfamiliar, is not perfect. Trained on\n"
+    "adults with five groups of diagnosis.",
     licence="CC-BY-NC-SA-4.0",
     licence_text="""\
 The weights in this folder were trained on the ACDC data set (Bernard et al., IEEE TMI 37(11), 2018),
@@ -47,7 +47,7 @@ for non-commercial research only.
 
 
 def provenance_of(source: DataSource) -> Provenance:
-    """The provenance of models that are trained on these data; what ``dataset.json`` does not say is left open."""
+    """The provenance of models that are trained on these data; a field that ``dataset.json`` lacks is "not stated"."""
     if source.layout == "acdc":
         return replace(_ACDC, data=f"{_ACDC.data}; {source.release}") if source.release else _ACDC
     said = nnunet_description(data_root(source))
@@ -57,10 +57,10 @@ def provenance_of(source: DataSource) -> Provenance:
     return Provenance(
         images=f"images of the modality {source.modality}",
         data="; ".join(known),
-        limits="Images unlike these data are not what it was trained on, and the check that calls them\n"
-        "unfamiliar is not perfect.",
+        limits="It was not trained on images unlike these data, and the distribution check, which calls such\n"
+        "images unfamiliar, is not perfect.",
         licence=licence,
         licence_text=f"The weights in this folder were trained on {name}, whose licence is: {licence}.\n"
-        "Whoever passes them on has to see that it allows so.\n",
+        "Before you pass them on, check that the licence allows it.\n",
         authors="not stated",
     )
