@@ -27,7 +27,7 @@ class Pool:
     Attributes:
         masks: Shape (sources, n, side, side), bool.
         dice: Dice with the reference, shape (sources, n); NaN where the candidate is empty or absent.
-        centres: Centre (y, x) of the candidate in its volume, where the window lies in the clinic, (sources, n, 2).
+        centres: Centre (y, x) of the candidate in its volume, as of the estimator's field of view, (sources, n, 2).
     """
 
     masks: NDArray[np.bool_]

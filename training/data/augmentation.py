@@ -40,7 +40,7 @@ def crop(
 ) -> tuple[Tensor, Tensor]:
     """Cut the networks' window out of larger ones, varied by an augmentation.
 
-    One affine map on a whole batch; MONAI's transforms work sample by sample and took longer than the network itself.
+    One affine map for a whole batch: MONAI's transforms work sample by sample and took longer than the network itself.
 
     Args:
         image: Shape (n, side, side), in [-1, 1].

@@ -18,7 +18,7 @@ from ..study.configuration import Study
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of all slices of all volumes, with a margin around what the networks see.
+    """Windows of all slices of all volumes: the networks' field of view with a margin around it.
 
     Attributes:
         image: Shape (n, side, side), float16 in [-1, 1].
@@ -69,7 +69,7 @@ class Windows:
     def centroids(self, masks: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Centre (y, x) of the masks of each volume, given for each slice, shape (n, 2).
 
-        Where a volume has nothing drawn, the centre of its window.
+        It is the centre of the window for a volume in which nothing is drawn.
         """
         side = self.image.shape[1]
         centres = np.full((len(self.volume_names), 2), (side - 1) / 2)
@@ -87,6 +87,6 @@ def _path(study: Study) -> Path:
 
 
 def margin_window(study: Study, case: Case) -> Window:
-    """Where a volume's windows in the cache lie, their margin included; the case is what :meth:`Volume.read` gave."""
+    """The field of view of a volume's windows in the cache, with the margin, for the case of :meth:`Volume.read`."""
     size = study.window_size + 2 * study.margin
     return window_around_mask(case, size=size, spacing_mm=study.window_spacing_mm)

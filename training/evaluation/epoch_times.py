@@ -1,4 +1,4 @@
-"""How long the epochs of a training took, however often it was stopped: from its TensorBoard logs."""
+"""The time of an epoch of a training, also of one that was stopped, from its TensorBoard logs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 
 def minutes_an_epoch(run: Path) -> float | None:
-    """Mean over the epochs of a run's folder and its cycles, validation included; ``None`` where no log holds two.
+    """Mean minutes of the epochs in a run's folder and its cycles, with validation; ``None`` where no log holds two.
 
-    An epoch lasts from the end of the one before, so that the first one after each start does not count.
+    An epoch lasts from the end of the one before, so that the first one after each start is not counted.
     """
     seconds = []
     for log in run.rglob("events.out.tfevents.*"):

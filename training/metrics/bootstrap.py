@@ -1,4 +1,4 @@
-"""How sure a figure is: its interval over patients, for slices of one patient are alike."""
+"""The interval of a figure, over patients, since slices of one patient are alike."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ def with_bootstrap(
 
     Args:
         measured: The figure of some places, where a place may come more than once.
-        patient: Whom each place is of, shape (n,).
+        patient: The patient of each place, shape (n,).
         places: The places that the figure is measured on, at least one.
+
+    Returns:
+        The figure, the lower and the upper end.
     """
     rng = np.random.default_rng(0)
     members = [places[patient[places] == one] for one in np.unique(patient[places])]

@@ -1,4 +1,4 @@
-"""The Dice of masks with their references."""
+"""Dice of masks with their references."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Structure:
         label: Its value in the reference labelmaps.
         name: Name in words.
         snomed: SNOMED-CT code, meaning.
-        aliases: Names that segments of it go by.
+        aliases: Other names of its segments.
         warm_start: Key of the structure whose networks its own start from; ``None`` starts from random weights.
         kinds: The methods that are trained.
     """
@@ -43,7 +43,7 @@ class DataSource:
         root: A folder, or the environment variable that names it.
         modality: Of the images, for the model's metadata and card.
         patients: How many are taken, in turn from the groups of diagnosis; ``None`` takes all.
-        release: Which patients and files of ACDC these are, for the model's card.
+        release: The patients and files of ACDC that these are, for the model's card.
     """
 
     layout: str
@@ -83,7 +83,7 @@ class RegNetFit(Fit):
 
     Attributes:
         epochs, learning_rate, batch_size, averaging, warm_epochs: As in :class:`Fit`.
-        further_epochs: Of further cycles that a method's networks go through, each from where they stood, by method.
+        further_epochs: Epochs of further cycles, by method; each cycle starts from the weights of the one before.
     """
 
     further_epochs: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -213,7 +213,7 @@ class Hardening:
 
 @dataclass(frozen=True)
 class AttackStudy:
-    """What the attack study and the corruption study measure on the test patients; they bound what it costs.
+    """What the attack study and the corruption study measure on the test patients; they set the time it takes.
 
     Attributes:
         slices: Candidates that are attacked, balanced over ten bins of Dice.
