@@ -31,10 +31,11 @@ from PySide6 import QtGui, QtWidgets
 from slicer_harness.application import open_panel, process_events, start
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
-from SegQualityQCLib.bundles.catalogue import available_bundles, bundle_for_segment
+from SegQualityQCLib.bundles.catalogue import available_bundles
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimators.loading import load_estimator
-from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
+from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
+from SegQualityQCLib.estimators.selection import ModelSelection
 from SegQualityQCLib.report.report import QualityReport, SliceScore
 from SegQualityQCLib.scene.colours import colour_of
 
@@ -66,19 +67,17 @@ def difference_estimator() -> RecRegEstimator:
     """The bundled model of the myocardium that works on the difference image."""
     for folder in available_bundles():
         bundle = ModelBundle.load(folder)
-        if bundle.quality["estimator"] == "rec-reg" and bundle.target.matches(None, demo_case().segment):
-            estimator = load_estimator(bundle, "cpu")
-            assert isinstance(estimator, RecRegEstimator)
-            return estimator
+        if bundle.header.family == "rec-reg" and bundle.target_for(None, demo_case().segment):
+            return RecRegEstimator(bundle, "cpu")
     raise SystemExit("No bundled model works on the difference image: the figure of the method cannot be drawn.")
 
 
 def draw_method(estimator: RecRegEstimator, report: QualityReport, path: Path) -> None:
     """Image, masked image, reconstruction and difference of a well drawn slice and a misplaced one."""
-    _, window, seen = estimator.windowed(demo_case())
+    seen = estimator.inputs(demo_case())
     titles = ("image and segmentation", "segmentation cut out", "filled in by REC-Net", "difference")
     figure, axes = plt.subplots(2, 4, figsize=(9.2, 5.1), layout="constrained", facecolor=PAPER)
-    middle = slice(window.size // 5, -window.size // 5)  # the heart, enlarged
+    middle = slice(seen.field.size // 5, -seen.field.size // 5)  # the heart, enlarged
     for row, index in zip(axes, (WELL_DRAWN, SHIFTED), strict=True):
         image, mask = torch.from_numpy(seen.image[index]), torch.from_numpy(seen.mask[index]).float()
         masked = image * (1 - mask)
@@ -144,7 +143,7 @@ def main() -> None:
     draw_method(estimator, estimator.assess(demo_case()), folder / "method.png")
     draw_panel(folder / "panel.png")
     if python is not None:
-        bundle, _ = bundle_for_segment(demo_case().segment, None)  # what panel and command use
+        bundle, _ = ModelSelection().best(demo_case().segment)  # what panel and command use
         draw_views(load_estimator(bundle, "cpu").assess(demo_case()), python, folder)
     for path in sorted(folder.glob("*.png")):
         print(f"{path.name}: {path.stat().st_size // 1000} kB")

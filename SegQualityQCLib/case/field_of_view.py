@@ -1,6 +1,6 @@
-"""The square window of a case that the networks see: where it lies, and what it holds.
+"""The square field of view of a case that the networks see: where it lies, and what it holds.
 
-One window serves all slices of a volume, so that they stay aligned. It is defined in physical space with axes in
+One field of view serves all slices of a volume, so that they stay aligned. It is defined in physical space with axes in
 a canonical anatomical order, so that the way an image is stored (axes flipped or permuted) changes nothing.
 """
 
@@ -21,11 +21,11 @@ _ANATOMICAL_PREFERENCE = np.array([1.0, 0.61, 0.37])
 
 
 @dataclass(frozen=True)
-class Window:
+class FieldOfView:
     """A square region of each slice.
 
     Attributes:
-        centre_mm: A point (LPS, mm) on the line through the centres of the window's slices.
+        centre_mm: A point (LPS, mm) on the line through the centres of the field of view's slices.
         size: Pixels along each side.
         spacing_mm: Pixel size in mm.
     """
@@ -35,41 +35,41 @@ class Window:
     spacing_mm: float
 
 
-def window_around_mask(case: Case, *, size: int, spacing_mm: float) -> Window:
-    """The window centred on the centroid of all drawn pixels."""
+def field_of_view_around_mask(case: Case, *, size: int, spacing_mm: float) -> FieldOfView:
+    """The field of view centred on the centroid of all drawn pixels."""
     x, y, z = case.image.TransformContinuousIndexToPhysicalPoint(case.extents.centroid)
-    return Window((float(x), float(y), float(z)), size, spacing_mm)
+    return FieldOfView((float(x), float(y), float(z)), size, spacing_mm)
 
 
-def reaches_outside(case: Case, window: Window) -> NDArray[np.bool_]:
-    """Which slices have mask pixels whose centre lies outside the window, shape (slices,)."""
-    centre = case.image.TransformPhysicalPointToContinuousIndex(window.centre_mm)
+def reaches_outside(case: Case, field: FieldOfView) -> NDArray[np.bool_]:
+    """Which slices have mask pixels whose centre lies outside the field of view, shape (slices,)."""
+    centre = case.image.TransformPhysicalPointToContinuousIndex(field.centre_mm)
     extents = case.extents
     outside = np.zeros(len(extents.counts), bool)
     for position, axis in enumerate(in_plane_axes(case.axis)):
-        half = window.size / 2 * window.spacing_mm / case.spacing_mm[axis]
+        half = field.size / 2 * field.spacing_mm / case.spacing_mm[axis]
         first, last = extents.spans[:, position, 0], extents.spans[:, position, 1]
         outside |= (first >= 0) & ((first < centre[axis] - half) | (last > centre[axis] + half))
     return outside
 
 
-def window_grid(case: Case, window: Window, first_slice: int = 0, n_slices: int | None = None) -> sitk.Image:
-    """An empty image whose grid is the window's: axes x, y in canonical order, then the slices as stored.
+def field_of_view_grid(case: Case, field: FieldOfView, first_slice: int = 0, n_slices: int | None = None) -> sitk.Image:
+    """An empty image whose grid is the field of view's: axes x, y in canonical order, then the slices as stored.
 
-    The result has size (window.size, window.size, n_slices) and holds zeros (uint8).
+    The result has size (field.size, field.size, n_slices) and holds zeros (uint8).
     """
     axes, signs = canonical_axes(case)
     direction = np.array(case.image.GetDirection()).reshape(3, 3)
     spacing = case.spacing_mm
-    centre = case.image.TransformPhysicalPointToContinuousIndex(window.centre_mm)
+    centre = case.image.TransformPhysicalPointToContinuousIndex(field.centre_mm)
     corner = [0.0, 0.0, 0.0]
     corner[case.axis] = float(first_slice)
     for axis, sign in zip(axes, signs, strict=True):
-        corner[axis] = centre[axis] - sign * (window.size - 1) / 2 * window.spacing_mm / spacing[axis]
+        corner[axis] = centre[axis] - sign * (field.size - 1) / 2 * field.spacing_mm / spacing[axis]
     columns = [signs[0] * direction[:, axes[0]], signs[1] * direction[:, axes[1]], direction[:, case.axis]]
     n = case.n_slices - first_slice if n_slices is None else n_slices
-    grid = sitk.Image([window.size, window.size, n], sitk.sitkUInt8)
-    grid.SetSpacing([window.spacing_mm, window.spacing_mm, spacing[case.axis]])
+    grid = sitk.Image([field.size, field.size, n], sitk.sitkUInt8)
+    grid.SetSpacing([field.spacing_mm, field.spacing_mm, spacing[case.axis]])
     grid.SetDirection(np.stack(columns, axis=1).ravel().tolist())
     grid.SetOrigin(case.image.TransformContinuousIndexToPhysicalPoint(corner))
     return grid
@@ -88,25 +88,25 @@ def canonical_axes(case: Case) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def resample_slices(
-    case: Case, source: sitk.Image, window: Window, indices: NDArray[np.int64], interpolator: int
+    case: Case, source: sitk.Image, field: FieldOfView, indices: NDArray[np.int64], interpolator: int
 ) -> NDArray:
-    """Resample slices of an image on the case's grid to the window.
+    """Resample slices of an image on the case's grid to the field of view.
 
     Args:
         case: The case, for its grid and slice axis.
         source: Image, mask or labelmap on the case's grid.
-        window: Where to look.
+        field: Where to look.
         indices: Slice indices, ascending.
         interpolator: ``sitk.sitkLinear`` gives float32 with NaN outside the image, ``sitk.sitkNearestNeighbor`` uint8
             with 0 outside.
 
     Returns:
-        Shape (len(indices), window.size, window.size).
+        Shape (len(indices), field.size, field.size).
     """
     if len(indices) == 0:
         dtype = np.uint8 if interpolator == sitk.sitkNearestNeighbor else np.float32
-        return np.zeros((0, window.size, window.size), dtype)
-    grid = window_grid(case, window, int(indices[0]), int(indices[-1] - indices[0] + 1))
+        return np.zeros((0, field.size, field.size), dtype)
+    grid = field_of_view_grid(case, field, int(indices[0]), int(indices[-1] - indices[0] + 1))
     if interpolator == sitk.sitkNearestNeighbor:
         resampled = sitk.Resample(source, grid, sitk.Transform(), interpolator, 0, sitk.sitkUInt8)
     else:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..case.case import Case
-from ..case.field_of_view import Window, resample_slices
+from ..case.field_of_view import FieldOfView, resample_slices
 from ..report.report import QualityReport
 
 THUMBNAIL = 80  # pixels a side
@@ -43,19 +43,21 @@ def case_pictures(case: Case, report: QualityReport) -> dict[str, Any]:
     """
     side_mm, centre_mm = _view(case)
     shown = shown_slices(report)
-    thumbnails = Window(centre_mm, THUMBNAIL, side_mm / THUMBNAIL)
+    thumbnails = FieldOfView(centre_mm, THUMBNAIL, side_mm / THUMBNAIL)
     image = resample_slices(case, case.image, thumbnails, np.array(shown, np.int64), sitk.sitkLinear)
     levels = _levels(image)
     fine = round(_FINER * THUMBNAIL)
     worst = [index for index in report.order if index in shown][:MOST_LARGE]
     large = [
-        resample_slices(case, case.image, Window(centre_mm, LARGE, side_mm / LARGE), np.array([index]), sitk.sitkLinear)
+        resample_slices(
+            case, case.image, FieldOfView(centre_mm, LARGE, side_mm / LARGE), np.array([index]), sitk.sitkLinear
+        )
         for index in worst
     ]
     return {
         "shown": shown,
         "strip_jpeg": _jpeg(_grey(image, levels), _STRIP_BYTES),
-        "outlines": _outlines(case, Window(centre_mm, fine, side_mm / fine), shown),
+        "outlines": _outlines(case, FieldOfView(centre_mm, fine, side_mm / fine), shown),
         "large": worst,
         "large_jpeg": _jpeg(_grey(np.concatenate(large), levels), _LARGE_BYTES),
     }
@@ -112,9 +114,9 @@ def _jpeg(grey: NDArray[np.uint8], limit: int) -> str:
     return base64.b64encode(data.getvalue()).decode("ascii")
 
 
-def _outlines(case: Case, window: Window, shown: list[int]) -> list[str]:
+def _outlines(case: Case, field: FieldOfView, shown: list[int]) -> list[str]:
     """The outlines of the mask on slices, seen a little finer than the thumbnails."""
-    mask = resample_slices(case, case.mask, window, np.array(shown, np.int64), sitk.sitkLinear)
+    mask = resample_slices(case, case.mask, field, np.array(shown, np.int64), sitk.sitkLinear)
     mask = np.pad(np.nan_to_num(mask, nan=0.0), ((0, 0), (1, 1), (1, 1)))
     return [_path(plane) if plane.any() else "" for plane in mask]
 

@@ -67,7 +67,7 @@ def large_case() -> Case:
 def compare(name: str, case: Case, repeats: int, goal: float) -> None:
     """Print the time of an assessment beside that of the networks on the same prepared tensors."""
     estimator = load_estimator(None, "cpu")
-    _, _, windowed = estimator.windowed(case)
+    windowed = estimator.inputs(case)
     drawn = np.flatnonzero(windowed.mask.any(axis=(1, 2)))
     batches = [drawn[first : first + 8] for first in range(0, len(drawn), 8)]
 
@@ -95,7 +95,7 @@ def print_peak_memory(folder: Path) -> None:
     # Linux alone: a child's ru_maxrss would start from the size of this process.
     peak = "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     assess = (
-        "from SegQualityQCLib.estimators.base import load_estimator\n"
+        "from SegQualityQCLib.estimators.loading import load_estimator\n"
         "from SegQualityQCLib.reading.cases import read_cases\n"
         f"cases = read_cases({str(folder / 'image.mha')!r}, {str(folder / 'mask.mha')!r}, axis='k')\n"
         "load_estimator(None, 'cpu').assess(cases[0])\n"

@@ -83,7 +83,7 @@ def _bare(cases: list[CohortCase], ready: Barrier, go: Event, done: Barrier, use
     prepared = []
     for entry in cases:
         (case,) = read_cases(entry.image, entry.segmentation, label=entry.label)
-        _, _, windowed = estimator.windowed(case)
+        windowed = estimator.inputs(case)
         drawn = windowed.mask.any(axis=(1, 2))
         prepared.append((windowed.image[drawn].astype(np.float16), windowed.mask[drawn]))  # half: less memory
     ready.wait()

@@ -51,7 +51,7 @@ def estimator(request):
 
 @pytest.fixture(scope="module")
 def slices(estimator) -> Slices:
-    _, _, seen = estimator.windowed(CASE)
+    seen = estimator.inputs(CASE)
     image, mask = (torch.from_numpy(part[SLICES].astype(np.float32))[:, None] for part in (seen.image, seen.mask))
     return Slices(image, mask, torch.tensor([1.0, 0.3]), np.array(["demo"] * 2))
 
@@ -151,7 +151,7 @@ def test_the_worst_direction_is_never_better_than_the_direction_of_the_error(est
         return fgsm(score, image, direction, 0.1, IMAGE_LIMITS)
 
     outcome = run_attack(slices, craft, lambda mask: score_of_pipeline(estimator, mask))
-    row = measure_outcome(slices, outcome, estimator.bundle.quality["familiarity"])
+    row = measure_outcome(slices, outcome, estimator.settings.distribution)
     assert row["worst"]["mae"] >= row["along"]["mae"]
     assert 0 <= row["unfamiliar"] <= 1
     assert 0 <= row["bad_made_good"] <= 1
@@ -171,7 +171,7 @@ def test_a_page_of_models_that_were_attacked_in_part_is_written(repository, tmp_
     describes = {"name": name, "weights": {}, "settings": {}, "slices": 2, "patients": 1, "bad": 1, "good": 1}
     record = Record(study.folder / "attacks" / f"{name}.json", describes)
     record.keep({"true": slices.dice, "fgsm-0": outcome.clean, "fgsm-0.1": outcome.worst}, fgsm=rows, pgd=rows[1:])
-    length = traced.get(estimator.bundle.quality["estimator"])
+    length = traced.get(estimator.bundle.header.family)
     if length is not None:
         trace = [step / 10 for step in range(length)]
         record.keep(steps={"eps": 0.1, "slices": 2, "mae": trace, "gain": trace})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import reaches_outside, window_around_mask, window_grid
+from SegQualityQCLib.case.field_of_view import field_of_view_around_mask, field_of_view_grid, reaches_outside
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.networks.inputs import extract
@@ -111,14 +111,14 @@ def test_a_direction_that_is_nearly_degenerate_is_refused():
 
 
 def window_of(case: Case, size=32, spacing_mm=1.5):
-    return window_around_mask(case, size=size, spacing_mm=spacing_mm)
+    return field_of_view_around_mask(case, size=size, spacing_mm=spacing_mm)
 
 
 def test_the_window_is_centred_on_the_mask_and_shows_what_lies_there():
     case = Case.from_images(*demo_images(), label=2)
     window = window_of(case, 144)
     seen = extract(case, window)
-    grid = window_grid(case, window)
+    grid = field_of_view_grid(case, window)
     expected = sitk.Resample(case.mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
     assert (seen.mask == sitk.GetArrayFromImage(expected)).all()
     assert seen.image.min() == -1 and seen.image.max() == 1

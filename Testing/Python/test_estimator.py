@@ -141,7 +141,7 @@ def test_a_model_with_smoothing_predicts_of_an_image_what_it_would_without_of_th
         content["quality"]["image_smoothing"] = pixels
         metadata.write_text(json.dumps(content), encoding="utf-8")
     plain, smoothing = (load_estimator(folder, "cpu") for folder in (plain, smoothing))
-    _, seen = plain.windowed(case)
+    seen = plain.inputs(case)
     image, mask = seen.image[1:3], seen.mask[1:3]
     image_blurred = blurred(torch.from_numpy(image)[:, None], 2.0)[:, 0].numpy()
     expected = plain.predict(image_blurred, mask).dice

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.bundles.catalogue import available_bundles
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import window_around_mask
+from SegQualityQCLib.case.field_of_view import field_of_view_around_mask
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimators.distribution_check import (
     DESCRIPTORS,
@@ -31,7 +31,7 @@ BUNDLES = [ModelBundle.load(path) for path in available_bundles()]
 def slices():
     """The drawn slices of the demo heart as the networks see them, shape (n, 144, 144)."""
     case = demo_case()
-    seen = extract(case, window_around_mask(case, size=144, spacing_mm=1.5))
+    seen = extract(case, field_of_view_around_mask(case, size=144, spacing_mm=1.5))
     return seen.image[seen.mask.any(axis=(1, 2))]
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import window_around_mask, window_grid
+from SegQualityQCLib.case.field_of_view import field_of_view_around_mask, field_of_view_grid
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.loading import load_estimator
@@ -194,8 +194,8 @@ def test_no_scale_and_no_offset_of_the_intensities_changes_a_score(estimator, us
 def test_nothing_outside_the_window_changes_a_score(estimator, usual, seed, loud):
     case = Case.from_images(IMAGE, LABELS, label=MYOCARDIUM)
     settings = estimator.settings
-    window = window_around_mask(case, size=settings.size, spacing_mm=settings.spacing_mm)
-    inside = window_grid(case, window) + 1
+    window = field_of_view_around_mask(case, size=settings.size, spacing_mm=settings.spacing_mm)
+    inside = field_of_view_grid(case, window) + 1
     seen = sitk.Resample(inside, IMAGE, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
     near = sitk.GetArrayFromImage(sitk.BinaryDilate(seen, [2, 2, 0])).astype(bool)  # its pixels are interpolated
     array = sitk.GetArrayFromImage(IMAGE).astype(np.float64)

@@ -124,8 +124,8 @@ def test_only_the_hardened_model_sees_blurred_images(study, exported, attacks):
     assert "acdc-lv-myocardium-seed0-hardened sees images blurred by a Gaussian of 1.5 pixels." in attacks
     hardened = ModelBundle.load(study.folder / "evaluation" / "acdc-lv-myocardium-seed0-hardened")
     exported_model = ModelBundle.load(exported / "Models" / "acdc-lv-myocardium")
-    assert hardened.quality["image_smoothing"] == 1.5
-    assert exported_model.quality["image_smoothing"] == 0
+    assert hardened.header.block["image_smoothing"] == 1.5
+    assert exported_model.header.block["image_smoothing"] == 0
 
 
 def test_the_surrogate_attack_is_measured_again_where_robinsons_net_was_trained_anew(study):

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from SegQualityQCLib.estimators.networks.architectures import PixelRegNet, RegNet
-from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator
+from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
 
 Score = Callable[[Tensor], Tensor]  # (n, 1, h, w) -> logits of the predicted Dice, (n,)
 IMAGE_LIMITS = (-1.0, 1.0)
@@ -42,7 +42,7 @@ def score_of_regression(reg_net: RegNet | PixelRegNet, mask: Tensor) -> Score:
     return lambda first: reg_net.logits(torch.cat([first, mask], dim=1))
 
 
-def score_of_pipeline(estimator: DirectEstimator, mask: Tensor) -> Score:
+def score_of_pipeline(estimator: NetworkEstimator, mask: Tensor) -> Score:
     """All that an estimator computes from a windowed image, REC-Net included, differentiable in the image.
 
     Args:

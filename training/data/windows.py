@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import Window, window_around_mask
+from SegQualityQCLib.case.field_of_view import FieldOfView, field_of_view_around_mask
 from SegQualityQCLib.errors import InputError
 
 from ..study.artifacts import write_arrays
@@ -86,7 +86,7 @@ def _path(study: Study) -> Path:
     return study.folder / "windows.npz"
 
 
-def margin_window(study: Study, case: Case) -> Window:
+def margin_window(study: Study, case: Case) -> FieldOfView:
     """The field of view of a volume's windows in the cache, with the margin, for the case of :meth:`Volume.read`."""
     size = study.window_size + 2 * study.margin
-    return window_around_mask(case, size=size, spacing_mm=study.window_spacing_mm)
+    return field_of_view_around_mask(case, size=size, spacing_mm=study.window_spacing_mm)

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegQualityQCLib.estimators.networks.architectures import RecNet
-from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
+from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
 
 from ..candidates.pool import sample_sizes
 from ..data.split import read_split
 from ..fitting.rec_net import reconstruction_errors
 from ..metrics.bootstrap import with_bootstrap
-from ..study.artifacts import read_json, write_json
+from ..study.artifacts import write_json
 from ..study.configuration import Structure, Study
 from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
-from .provisional import provisional_model
+from .provisional import provisional_model, read_calibrated
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
 
 
@@ -31,9 +31,9 @@ def evaluate(run: Run) -> None:
     A variant that was not calibrated itself takes the intervals of the model that it varies.
     """
     tables = [run.stage_file("calibration"), run.unchanged.stage_file("calibration")]
-    calibrated = read_json(next(filter(Path.is_file, tables), tables[-1]))
+    calibrated = read_calibrated(next(filter(Path.is_file, tables), tables[-1]))
     split = read_split(run.study)
-    estimator = provisional_model(run, "evaluation", calibrated, card="A model that is being evaluated.\n")
+    estimator = provisional_model(run, "evaluation", *calibrated, card="A model that is being evaluated.\n")
     scores = score_patients(run.study, run.structure, estimator, split["test"])
     scores.write(run.stage_file("evaluation", ".npz"))
     figures = measure(scores, run.study.sampling.test, run.study.split_seed)

@@ -10,9 +10,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from SegQualityQCLib.case.case import Case
-from SegQualityQCLib.case.field_of_view import window_grid
+from SegQualityQCLib.case.field_of_view import field_of_view_grid
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator
+from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
 from SegQualityQCLib.report.report import Status
 from SegQualityQCLib.report.volume_score import scored_share
 
@@ -84,7 +84,7 @@ class _Candidate:
         return first if first < 0 and (self.kind == first).all() else PERTURBED
 
 
-def score_patients(study: Study, structure: Structure, estimator: DirectEstimator, patients: list[str]) -> Scores:
+def score_patients(study: Study, structure: Structure, estimator: NetworkEstimator, patients: list[str]) -> Scores:
     """Score all U-net candidates and some perturbed masks of these patients; as volumes, the references too.
 
     Raises:
@@ -130,7 +130,7 @@ def _candidates(
 def _score_candidate(
     study: Study,
     structure: Structure,
-    estimator: DirectEstimator,
+    estimator: NetworkEstimator,
     case: Case,
     labels: sitk.Image,
     candidate: _Candidate,
@@ -158,7 +158,7 @@ def _score_candidate(
 def onto_image(study: Study, case: Case, drawn: NDArray) -> sitk.Image:
     """A mask in the margin window of the cache, on the image's own grid; the case is what :meth:`Volume.read` gave."""
     mask = sitk.GetImageFromArray(drawn.astype(np.uint8))
-    mask.CopyInformation(window_grid(case, margin_window(study, case)))
+    mask.CopyInformation(field_of_view_grid(case, margin_window(study, case)))
     return sitk.Resample(mask, case.image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
 
 

@@ -11,18 +11,22 @@ from typing import Any
 import torch
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
+from SegQualityQCLib.bundles.header import BundleHeader, Evaluation, TrainedTarget
+from SegQualityQCLib.case.terminology import Target
 from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.estimators.distribution_check import ImageDistribution
 from SegQualityQCLib.estimators.loading import load_estimator
-from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator
+from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
+from SegQualityQCLib.estimators.networks.settings import DirectSettings, NetworkSettings, RecRegSettings
+from SegQualityQCLib.report.calibration import Calibration, IntervalTable
 from SegQualityQCLib.storage.atomic_files import write_text_atomically
 
 from ..study.artifacts import replaced_folder, save_tensors
-from ..study.configuration import Structure
 from ..study.paths import rec_net_file
 from ..study.run import Run
 from .provenance import Provenance, provenance_of
 
-NO_INTERVAL = {"edges": [0.0, 1.0], "low": [-1.0], "high": [1.0]}
+NO_INTERVAL = IntervalTable((0.0, 1.0), (-1.0,), (1.0,))
 
 
 def write_bundle(
@@ -30,8 +34,8 @@ def write_bundle(
     run: Run,
     *,
     version: str,
-    calibration: dict[str, Any],
-    familiarity: dict[str, Any],
+    calibration: Calibration,
+    distribution: ImageDistribution,
     evaluation: dict[str, float],
     card: str,
 ) -> None:
@@ -42,7 +46,7 @@ def write_bundle(
         run: The run that trained the networks.
         version: Version of the bundle.
         calibration: The tables of the intervals.
-        familiarity: Statistics and threshold of the distribution check.
+        distribution: The training images, for the distribution check.
         evaluation: Figures on the test patients; empty while the model is being measured.
         card: The model card in Markdown.
 
@@ -53,23 +57,26 @@ def write_bundle(
     with replaced_folder(folder) as partial:
         for part in ("configs", "models", "docs"):
             (partial / part).mkdir()
-        quality = {
-            "schema": 1,
-            "estimator": run.method,
-            **_model_description(run),
-            "calibration": calibration,
-            "familiarity": familiarity,
-            "evaluation": evaluation,
-            "weights": _write_weights(run, partial),
-        }
-        metadata = _metadata(run, version, provenance) | {"quality": quality}
-        text = json.dumps(metadata, indent=1, allow_nan=False) + "\n"
+        checksums = _write_weights(run, partial)
+        header = BundleHeader(
+            name=run.bundle_name,
+            version=version,
+            description=f"Predicts the Dice of a candidate segmentation of the {run.structure.name}, slice by slice.",
+            license=provenance.licence,
+            family=run.method,
+            targets=(_target(run, calibration, evaluation),),
+            checksums=checksums,
+            block=_settings(run, distribution).to_block(),
+            modality=run.study.data.modality,
+            further=_monai_fields(run, provenance),
+        )
+        text = json.dumps(header.to_metadata(), indent=1, allow_nan=False) + "\n"
         write_text_atomically(partial / "configs" / "metadata.json", text)
         write_text_atomically(partial / "docs" / "README.md", card)
         write_text_atomically(partial / "LICENSE", provenance.licence_text)
 
 
-def load_networks(bundle: Path) -> DirectEstimator:
+def load_networks(bundle: Path) -> NetworkEstimator:
     """The estimator of a bundle on the CPU.
 
     Raises:
@@ -77,7 +84,7 @@ def load_networks(bundle: Path) -> DirectEstimator:
         InputError: Its estimator does not run networks of this project.
     """
     estimator = load_estimator(ModelBundle.load(bundle), "cpu")
-    if not isinstance(estimator, DirectEstimator):
+    if not isinstance(estimator, NetworkEstimator):
         raise InputError(f"The model {estimator.bundle.name} does not have networks that training can measure.")
     return estimator
 
@@ -96,8 +103,35 @@ def _write_weights(run: Run, folder: Path) -> dict[str, str]:
     return {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in sorted(files)}
 
 
-def _metadata(run: Run, version: str, provenance: Provenance) -> dict[str, Any]:
-    """The fields that MONAI's bundle format asks for."""
+def _target(run: Run, calibration: Calibration, evaluation: dict[str, float]) -> TrainedTarget:
+    structure = run.structure
+    code, meaning = structure.snomed
+    return TrainedTarget(
+        Target(structure.name, code, tuple(structure.aliases)),
+        calibration,
+        Evaluation(run.study.name, evaluation),
+        snomed_meaning=meaning,
+        label=structure.label,
+    )
+
+
+def _settings(run: Run, distribution: ImageDistribution) -> NetworkSettings:
+    """What the networks see and how large they are."""
+    networks: dict[str, dict[str, Any]] = {"reg_net": run.varied_study.reg_network}
+    if run.method == "rec-reg":
+        networks["rec_net"] = {"filters": list(run.study.rec_filters)}
+    settings = RecRegSettings if run.method == "rec-reg" else DirectSettings
+    return settings(
+        size=run.study.window_size,
+        spacing_mm=run.study.window_spacing_mm,
+        networks=networks,
+        distribution=distribution,
+        image_smoothing=run.image_smoothing,
+    )
+
+
+def _monai_fields(run: Run, provenance: Provenance) -> dict[str, Any]:
+    """The fields that MONAI's bundle format asks for beside those of the header."""
     size = [run.study.window_size, run.study.window_size]
     image = {
         "type": "image",
@@ -118,38 +152,8 @@ def _metadata(run: Run, version: str, provenance: Provenance) -> dict[str, Any]:
     }
     predicted = {"type": "probabilities", "dtype": "float32", "value_range": [0, 1]}
     return {
-        "name": run.bundle_name,
-        "version": version,
         "task": "Segmentation quality: Dice of each slice without a reference",
-        "description": f"Predicts the Dice of a candidate segmentation of the {run.structure.name}, slice by slice.",
         "authors": provenance.authors,
-        "license": provenance.licence,
         "copyright": provenance.authors,
         "network_data_format": {"inputs": {"image": image, "mask": mask}, "outputs": {"pred": predicted}},
-    }
-
-
-def _model_description(run: Run) -> dict[str, Any]:
-    """The part of the ``quality`` block that is known before the model is measured."""
-    study = run.study
-    networks: dict[str, Any] = {"reg_net": run.varied_study.reg_network}
-    if run.method == "rec-reg":
-        networks["rec_net"] = {"filters": list(study.rec_filters)}
-    return {
-        "target": _target(run.structure),
-        "modality": study.data.modality,
-        "window": {"size": study.window_size, "spacing_mm": study.window_spacing_mm},
-        "intensity": {"rule": "percentile", "low": 0.5, "high": 99.5},
-        "image_smoothing": run.image_smoothing,
-        "networks": networks,
-    }
-
-
-def _target(structure: Structure) -> dict[str, Any]:
-    code, meaning = structure.snomed
-    return {
-        "name": structure.name,
-        "snomed": {"scheme": "SCT", "value": code, "meaning": meaning},
-        "aliases": list(structure.aliases),
-        "label": structure.label,
     }

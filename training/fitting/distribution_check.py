@@ -6,15 +6,15 @@ The images are described in the fields of view around candidates of all kinds.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from SegQualityQCLib.case.field_of_view import Window, window_grid
+from SegQualityQCLib.case.field_of_view import FieldOfView, field_of_view_grid
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.distribution_check import describe, fit_familiarity
+from SegQualityQCLib.estimators.distribution_check import ImageDistribution, describe, fit_distribution
 from SegQualityQCLib.estimators.networks.inputs import extract
 
 from ..candidates.perturbations import MEASURED_VARIANTS, read_perturbed
@@ -27,17 +27,17 @@ from ..study.paths import candidate_files
 from ..study.stage_arguments import stage_arguments
 
 
-def write_familiarity(study: Study, structure: Structure) -> None:
+def write_distribution(study: Study, structure: Structure) -> None:
     """Write the statistics and the threshold of the distribution check, which all models of a structure share."""
     split = read_split(study)
-    familiarity = fit_familiarity(*describe_windows(study, structure, split["train"] + split["validation"]))
-    familiarity["threshold"] *= study.familiarity_margin
-    write_json(_path(study, structure), familiarity, indent=None)
-    print(f"{structure.name}: threshold {familiarity['threshold']:.3f}")
+    fitted = fit_distribution(*describe_windows(study, structure, split["train"] + split["validation"]))
+    distribution = replace(fitted, threshold=fitted.threshold * study.familiarity_margin)
+    write_json(_path(study, structure), distribution.to_dict(), indent=None)
+    print(f"{structure.name}: threshold {distribution.threshold:.3f}")
 
 
-def read_familiarity(study: Study, structure: Structure) -> dict[str, Any]:
-    """Read what :func:`write_familiarity` wrote.
+def read_distribution(study: Study, structure: Structure) -> ImageDistribution:
+    """Read what :func:`write_distribution` wrote.
 
     Raises:
         InputError: It has not been made.
@@ -47,7 +47,7 @@ def read_familiarity(study: Study, structure: Structure) -> dict[str, Any]:
         raise InputError(
             f"The statistics {path} have not been made: run python -m training.fitting.distribution_check."
         )
-    return read_json(path)
+    return ImageDistribution.from_dict(read_json(path))
 
 
 def _path(study: Study, structure: Structure) -> Path:
@@ -79,11 +79,11 @@ def describe_windows(
             continue
         rows = windows.rows_of_volume(volume.name)
         case, _ = volume.read()
-        grid = window_grid(case, margin_window(study, case))
+        grid = field_of_view_grid(case, margin_window(study, case))
         for source in np.flatnonzero(drawn[:, rows].any(axis=1)):
             y, x = centres[source, rows[0]]
             centre = grid.TransformContinuousIndexToPhysicalPoint((float(x), float(y), 0.0))
-            seen = extract(case, Window(centre, study.window_size, study.window_spacing_mm))
+            seen = extract(case, FieldOfView(centre, study.window_size, study.window_spacing_mm))
             described.append(describe(seen.image[drawn[source, rows]]))
             owners += [patients.index(volume.patient)] * len(described[-1])
     return np.concatenate(described), np.array(owners)
@@ -100,4 +100,4 @@ def _candidates(study: Study, structure: Structure, windows: Windows) -> Iterato
 
 if __name__ == "__main__":
     arguments = stage_arguments(__doc__, structure=True)
-    write_familiarity(arguments.study, arguments.structure)
+    write_distribution(arguments.study, arguments.structure)

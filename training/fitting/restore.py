@@ -14,7 +14,9 @@ from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.bundles.catalogue import models_folder
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.networks.architectures import PixelRegNet
-from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
+from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
+from SegQualityQCLib.estimators.networks.settings import NetworkSettings
+from SegQualityQCLib.estimators.registry import settings_of
 
 from ..data.split import SHIPPED_SPLIT, read_split
 from ..export.bundling import load_networks
@@ -63,9 +65,9 @@ def restore(run: Run, source: Path) -> None:
 
 
 def _check_networks(run: Run, bundle: ModelBundle) -> None:
-    quality = bundle.quality
-    found = (quality["estimator"], quality["networks"]["reg_net"], quality.get("image_smoothing", 0))
-    if found != (run.method, run.study.reg_network, run.image_smoothing):
+    settings = settings_of(bundle)
+    found = isinstance(settings, NetworkSettings) and (settings.networks["reg_net"], settings.image_smoothing)
+    if bundle.header.family != run.method or found != (run.study.reg_network, run.image_smoothing):
         raise InputError(
             f"The model {bundle.name} is not a {run.method} model with the networks of the study {run.study.name}: "
             "name another bundle, or copy its sizes into the section reg_network of the configuration, and its "

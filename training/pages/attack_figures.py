@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from SegQualityQCLib.demo import demo_case
-from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
+from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
 
 from ..attacks.corruptions import STRENGTHS
 from ..attacks.gradient_attacks import IMAGE_LIMITS, fgsm, score_of_pipeline
@@ -101,7 +101,7 @@ def _draw_steps(figures: dict[str, dict[str, Any]], path: Path) -> None:
 def _draw_demo(run: Run, path: Path) -> None:
     """Attacked images of a badly drawn slice, like the paper's figure 5: image, change, difference image, predicted."""
     estimator = evaluated_model(run)
-    _, _, seen = estimator.windowed(demo_case())
+    seen = estimator.inputs(demo_case())
     image, mask = (
         torch.from_numpy(part[_DEMO_SLICE].astype(np.float32))[None, None] for part in (seen.image, seen.mask)
     )

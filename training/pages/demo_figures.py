@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images, demo_reference
-from SegQualityQCLib.estimators.networks.inputs import WindowedCase
-from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
+from SegQualityQCLib.estimators.networks.inputs import NetworkInputs
+from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
 from SegQualityQCLib.report.report import QualityReport
 
 from ..export.bundling import load_networks
@@ -31,13 +31,13 @@ def draw_figures(estimator: RecRegEstimator, folder: Path) -> list[str]:
     image = demo_images()[0]
     reference = Case.from_images(image, demo_reference(), label=MYOCARDIUM, segment="myocardium")
     candidate = Case.from_images(*demo_images(), label=MYOCARDIUM, segment="myocardium")
-    _draw_reconstructions(estimator, estimator.windowed(reference)[2], folder / "reconstructions.png")
+    _draw_reconstructions(estimator, estimator.inputs(reference), folder / "reconstructions.png")
     report = estimator.assess(candidate)
-    _draw_predictions(report, candidate, estimator.windowed(candidate)[2], folder / "predictions.png")
+    _draw_predictions(report, candidate, estimator.inputs(candidate), folder / "predictions.png")
     return ["reconstructions.png", "predictions.png"]
 
 
-def _draw_reconstructions(estimator: RecRegEstimator, seen: WindowedCase, path: Path) -> None:
+def _draw_reconstructions(estimator: RecRegEstimator, seen: NetworkInputs, path: Path) -> None:
     """Image, masked image, reconstruction and difference for a right, too large, too small and misplaced mask."""
     image, mask = seen.image[_SLICE], seen.mask[_SLICE].astype(bool)
     masks = {
@@ -63,7 +63,7 @@ def _draw_reconstructions(estimator: RecRegEstimator, seen: WindowedCase, path: 
     _save(figure, axes, path)
 
 
-def _draw_predictions(report: QualityReport, case: Case, seen: WindowedCase, path: Path) -> None:
+def _draw_predictions(report: QualityReport, case: Case, seen: NetworkInputs, path: Path) -> None:
     """Every drawn slice with its candidate and reference, true and predicted Dice."""
     reference = sitk.GetArrayFromImage(demo_reference()) == MYOCARDIUM
     mask = sitk.GetArrayViewFromImage(case.mask).astype(bool)

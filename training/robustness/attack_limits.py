@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Generator
 
-from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator
+from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
 
 from ..attacks.gradient_attacks import IMAGE_LIMITS, pgd, score_of_pipeline, smallest_eps
 from ..study.configuration import AttackStudy
@@ -18,7 +18,7 @@ UP, DOWN = 1.0, -1.0  # of the predicted Dice
 
 
 def longer_attack(
-    slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
+    slices: Slices, estimator: NetworkEstimator, settings: AttackStudy, generator: Generator
 ) -> dict[str, Any]:
     """The error and the gain in logits after each step of a longer PGD, which show whether more steps do more harm."""
     slices = slices.part(slice(settings.long_slices))
@@ -40,7 +40,7 @@ def longer_attack(
 
 
 def smallest_eps_of_slices(
-    slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
+    slices: Slices, estimator: NetworkEstimator, settings: AttackStudy, generator: Generator
 ) -> dict[str, Any]:
     """The smallest eps that makes each bad slice look good and each good one bad; ``None`` where the largest fails."""
     found: dict[str, Any] = {}
@@ -67,7 +67,7 @@ def smallest_eps_of_slices(
 
 
 def bad_made_good(
-    slices: Slices, estimator: DirectEstimator, settings: AttackStudy, generator: Generator
+    slices: Slices, estimator: NetworkEstimator, settings: AttackStudy, generator: Generator
 ) -> dict[str, Any]:
     """Predicted Dice of bad slices, clean and after PGD upwards with its first eps."""
     eps, steps = settings.pgd_eps[0], settings.pgd_steps

@@ -17,8 +17,9 @@ import torch
 from torch import Generator, Tensor
 
 from SegQualityQCLib.errors import InputError
-from SegQualityQCLib.estimators.distribution_check import is_familiar
-from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator, RecRegEstimator
+from SegQualityQCLib.estimators.distribution_check import ImageDistribution, is_familiar
+from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
+from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
 
 from ..attacks.defences import averaged, smoothed
 from ..attacks.gradient_attacks import (
@@ -93,13 +94,14 @@ def run_attack(slices: Slices, craft: Craft, crafted: Scorer, judged: Scorer | N
     return Outcome(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def measure_outcome(slices: Slices, outcome: Outcome, familiarity: dict[str, Any] | None) -> dict[str, Any]:
+def measure_outcome(slices: Slices, outcome: Outcome, distribution: ImageDistribution | None) -> dict[str, Any]:
     """Errors, shares of slices that change sides, and the share that the distribution check calls unfamiliar.
 
     Args:
         slices: The attacked slices.
         outcome: What the attack reached.
-        familiarity: Statistics of the distribution check; ``None`` where it does not see the attacked images.
+        distribution: The training images, for the distribution check; ``None`` where it does not see what was
+            attacked.
     """
     dice = slices.dice
     bad, good = dice < BAD, dice >= GOOD
@@ -109,8 +111,8 @@ def measure_outcome(slices: Slices, outcome: Outcome, familiarity: dict[str, Any
         row[way] = {"mae": float(error.mean()), "sd": float(error.std(correction=0))}
     row["bad_made_good"] = _share(outcome.up[bad] > GOOD)
     row["good_made_bad"] = _share(outcome.down[good] < BAD)
-    if familiarity is not None:
-        row["unfamiliar"] = float(1 - is_familiar(familiarity, outcome.image[:, 0].numpy()).mean())
+    if distribution is not None:
+        row["unfamiliar"] = float(1 - is_familiar(distribution, outcome.image[:, 0].numpy()).mean())
     return row
 
 
@@ -126,7 +128,7 @@ def attack_model(run: Run) -> None:
     record = Record(run.stage_file("attacks"), _described(run, estimator, slices))
     record.keep({"true": slices.dice, "mask": slices.mask.bool()})
     generator = Generator()
-    sweep = partial(_sweep, record, generator, run.study.split_seed, estimator.bundle.quality["familiarity"])
+    sweep = partial(_sweep, record, generator, run.study.split_seed, estimator.settings.distribution)
     steps = partial(_pgd, steps=settings.pgd_steps, generator=generator)
     plain = partial(score_of_pipeline, estimator)
     sweep("fgsm", slices, _fgsm(slices, plain, IMAGE_LIMITS), settings.eps, plain)
@@ -147,11 +149,11 @@ def attack_model(run: Run) -> None:
         sweep(f"pgd-{defence}", slices, steps, settings.pgd_eps[:1], scorer)
 
 
-def _described(run: Run, estimator: DirectEstimator, slices: Slices) -> dict[str, Any]:
+def _described(run: Run, estimator: NetworkEstimator, slices: Slices) -> dict[str, Any]:
     """What a record holds for: a record of other weights, settings or slices is begun anew."""
     return {
         "name": run.model_name,
-        "weights": estimator.bundle.quality["weights"],
+        "weights": dict(estimator.bundle.header.checksums),
         "settings": asdict(settings_of(run.study)),
         "masks": zlib.crc32(np.packbits(slices.mask.bool().numpy()).tobytes()),
         "slices": len(slices),
@@ -171,9 +173,9 @@ def _attack_difference_image(
     seen, regression = replace(slices, image=d), partial(score_of_regression, estimator.reg_net)
     sweep("fgsm-difference", seen, _fgsm(seen, regression, DIFFERENCE_LIMITS), eps, regression)
     rival = evaluated_model(replace(run, method="direct", variant=None))
-    if record.figures.get("rival") != rival.bundle.quality["weights"]:  # it was trained anew since
+    if record.figures.get("rival") != dict(rival.bundle.header.checksums):  # it was trained anew since
         record.figures.pop("surrogate", None)
-        record.keep(rival=rival.bundle.quality["weights"])
+        record.keep(rival=dict(rival.bundle.header.checksums))
     models = [partial(score_of_pipeline, model) for model in (rival, estimator)]
     sweep("surrogate", slices, _fgsm(slices, models[0], IMAGE_LIMITS), eps, *models)
 
@@ -182,7 +184,7 @@ def _sweep(
     record: Record,
     generator: Generator,
     seed: int,
-    familiarity: dict[str, Any],
+    distribution: ImageDistribution,
     key: str,
     slices: Slices,
     craft: Callable[[float], Craft],
@@ -196,7 +198,7 @@ def _sweep(
         generator.manual_seed(seed)
         outcome = run_attack(slices, craft(eps), *models)
         # The distribution check never sees a difference image.
-        rows.append({"eps": eps, **measure_outcome(slices, outcome, None if "difference" in key else familiarity)})
+        rows.append({"eps": eps, **measure_outcome(slices, outcome, None if "difference" in key else distribution)})
         arrays = {f"{key}-{eps:g}": outcome.worst}
         record.keep(arrays | ({"attacked": outcome.image} if key == "pgd" else {}), **{key: rows})
         print(record.figures["name"], key, rows[-1], flush=True)

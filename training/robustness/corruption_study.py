@@ -17,8 +17,7 @@ from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.case.field_of_view import reaches_outside
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.distribution_check import is_familiar
-from SegQualityQCLib.estimators.networks.network_estimator import DirectEstimator
-from SegQualityQCLib.report.calibration import interval
+from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
 
 from ..attacks.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from ..candidates.pool import net_pool, perturbed_pool
@@ -92,26 +91,25 @@ def _subjects(study: Study, structure: Structure, settings: AttackStudy) -> Iter
 
 
 def _measure(
-    estimator: DirectEstimator, structure: Structure, corrupted: list[tuple[Subject, sitk.Image]]
+    estimator: NetworkEstimator, structure: Structure, corrupted: list[tuple[Subject, sitk.Image]]
 ) -> dict[str, float | None]:
     """Figures over all drawn slices of these images."""
-    quality = estimator.bundle.quality
     columns: list[tuple[float, float, float, bool]] = []  # predicted, its expected error, true, familiar
     for subject, image in corrupted:
         for candidate, dice in zip(subject.candidates, subject.dice, strict=True):
             case = Case.from_images(image, candidate, label=1, axis=subject.axis, segment=structure.name)
-            extents, window, seen = estimator.windowed(case)
-            rows = seen.mask.any(axis=(1, 2)) & ~reaches_outside(case, extents, window)
+            seen = estimator.inputs(case)
+            rows = seen.mask.any(axis=(1, 2)) & ~reaches_outside(case, seen.field)
             if rows.any():
                 scored = estimator.predict(seen.image[rows], seen.mask[rows])
-                passed = is_familiar(quality["familiarity"], seen.image[rows])
+                passed = is_familiar(estimator.settings.distribution, seen.image[rows])
                 columns += zip(*scored, dice[rows].tolist(), passed.tolist(), strict=True)
     if not columns:
         raise InputError(f"No candidate of the {structure.name} lies within the window: train longer.")
     predicted, spread, true, familiar = (np.array(column) for column in zip(*columns, strict=True))
     error = np.abs(predicted - true)
-    table = quality["calibration"]["slice"]
-    ends = np.array([interval(table, dice, expected) for dice, expected in zip(predicted, spread, strict=True)])
+    table = estimator.targets[0].calibration.slice
+    ends = np.array([table.interval(dice, expected) for dice, expected in zip(predicted, spread, strict=True)])
     held = (ends[:, 0] <= true) & (true <= ends[:, 1])
     varied = len(predicted) > 1 and predicted.std() > 0 and true.std() > 0
     return {

@@ -10,13 +10,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ...case.case import Case
-from ...case.field_of_view import Window, resample_slices
+from ...case.field_of_view import FieldOfView, resample_slices
 from ...errors import InputError
 from .settings import INTENSITY_PERCENTILES
 
 
 @dataclass(frozen=True)
-class WindowedCase:
+class NetworkInputs:
     """What the networks see of a case.
 
     Attributes:
@@ -24,30 +24,32 @@ class WindowedCase:
         mask: Shape (n, size, size), uint8 of 0 and 1.
         indices: Slice indices in the image's own grid, shape (n,).
         intensity_range: Image values that were mapped to -1 and 1.
+        field: The field of view.
     """
 
     image: NDArray[np.float32]
     mask: NDArray[np.uint8]
     indices: NDArray[np.int64]
     intensity_range: tuple[float, float]
+    field: FieldOfView
 
 
 class PreparedImage:
     """The image of a case in its field of view; slices are resampled when they are asked for, and kept.
 
     Attributes:
-        window: The field of view.
+        field: The field of view.
         intensity_range: Image values that are mapped to -1 and 1.
     """
 
-    def __init__(self, case: Case, window: Window, intensity_range: tuple[float, float] | None = None) -> None:
-        self.window = window
+    def __init__(self, case: Case, field: FieldOfView, intensity_range: tuple[float, float] | None = None) -> None:
+        self.field = field
         self._case = case
         self._slices: dict[int, NDArray[np.float32]] = {}
         if intensity_range is not None:
             self.intensity_range = intensity_range
             return
-        seen = extract(case, window)
+        seen = extract(case, field)
         self.intensity_range = seen.intensity_range
         self._slices = dict(enumerate(seen.image))
 
@@ -55,43 +57,43 @@ class PreparedImage:
         """The image of some slices, ascending, shape (n, size, size) in [-1, 1]."""
         missing = np.array([index for index in slices if index not in self._slices], np.int64)
         if len(missing):
-            image = resample_slices(self._case, self._case.image, self.window, missing, sitk.sitkLinear)
+            image = resample_slices(self._case, self._case.image, self.field, missing, sitk.sitkLinear)
             self._slices |= dict(zip(missing.tolist(), normalised(image, self.intensity_range), strict=True))
         return np.stack([self._slices[index] for index in slices])
 
     def mask(self, case: Case, slices: Sequence[int]) -> NDArray[np.uint8]:
         """What is drawn on some slices of the case as it is now, shape (n, size, size)."""
-        return resample_slices(case, case.mask, self.window, np.array(slices, np.int64), sitk.sitkNearestNeighbor)
+        return resample_slices(case, case.mask, self.field, np.array(slices, np.int64), sitk.sitkNearestNeighbor)
 
 
 def extract(
     case: Case,
-    window: Window,
+    field: FieldOfView,
     *,
     slices: NDArray[np.int64] | None = None,
     intensity_range: tuple[float, float] | None = None,
-) -> WindowedCase:
-    """Resample image and mask to the window.
+) -> NetworkInputs:
+    """Resample image and mask to the field of view.
 
     Args:
         case: The case.
-        window: Where to look.
+        field: Where to look.
         slices: Slice indices; ``None`` takes all. They must ascend.
         intensity_range: Image values mapped to -1 and 1; ``None`` takes the 0.5 and 99.5 percentiles of what the
-            window holds of all slices, so that nothing outside the window matters.
+            field of view holds of all slices, so that nothing outside it matters.
 
     Raises:
-        InputError: The image is constant inside the window.
+        InputError: The image is constant inside the field of view.
     """
     indices = np.arange(case.n_slices) if slices is None else np.asarray(slices, np.int64)
     if intensity_range is None:
-        image = resample_slices(case, case.image, window, np.arange(case.n_slices), sitk.sitkLinear)
+        image = resample_slices(case, case.image, field, np.arange(case.n_slices), sitk.sitkLinear)
         intensity_range = percentile_range(image, case.image_name)
         image = image[indices]
     else:
-        image = resample_slices(case, case.image, window, indices, sitk.sitkLinear)
-    mask = resample_slices(case, case.mask, window, indices, sitk.sitkNearestNeighbor)
-    return WindowedCase(normalised(image, intensity_range), mask, indices, intensity_range)
+        image = resample_slices(case, case.image, field, indices, sitk.sitkLinear)
+    mask = resample_slices(case, case.mask, field, indices, sitk.sitkNearestNeighbor)
+    return NetworkInputs(normalised(image, intensity_range), mask, indices, intensity_range, field)
 
 
 def percentile_range(image: NDArray[np.float32], name: str) -> tuple[float, float]:

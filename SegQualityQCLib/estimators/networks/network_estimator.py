@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from ...bundles.bundle import ModelBundle, unusable_metadata_refused
 from ...case.case import Case, CaseInput
-from ...case.field_of_view import Window, reaches_outside, window_around_mask
+from ...case.field_of_view import FieldOfView, field_of_view_around_mask, reaches_outside
 from ...errors import BundleError, InputError
 from ...report.report import Status
 from ..base import Estimator
 from ..distribution_check import is_familiar
 from ..slice_rules import SliceEstimate
 from .architectures import reg_network
-from .inputs import PreparedImage, WindowedCase, extract
+from .inputs import NetworkInputs, PreparedImage, extract
 from .settings import NetworkSettings
 from .weights import read_weights
 
@@ -93,13 +93,13 @@ class NetworkEstimator(Estimator[PreparedImage]):
     def prepare(self, case: Case, parameters: Mapping[str, Any] | None = None) -> PreparedImage:
         """The image in a field of view that is centred on the candidate, or in that of an earlier report."""
         if parameters is not None:
-            window, intensity_range = _field_of_view_in(parameters)
-            return PreparedImage(case, window, intensity_range)
-        return PreparedImage(case, self._window_around(case))
+            field, intensity_range = _field_of_view_in(parameters)
+            return PreparedImage(case, field, intensity_range)
+        return PreparedImage(case, self._field_around(case))
 
     def estimate(self, prepared: PreparedImage, case: Case, slices: Sequence[int]) -> list[SliceEstimate]:
         """Estimate drawn slices by the networks, unless they cannot see them or the image is unlike the training's."""
-        outside = reaches_outside(case, prepared.window)
+        outside = reaches_outside(case, prepared.field)
         inside = [index for index in slices if not outside[index]]
         estimates = {index: SliceEstimate.without_number(Status.OUT_OF_WINDOW) for index in slices}
         if not inside:
@@ -118,16 +118,15 @@ class NetworkEstimator(Estimator[PreparedImage]):
 
     def parameters(self, prepared: PreparedImage) -> dict[str, Any]:
         """The field of view and the intensity range."""
-        window = prepared.window
+        field = prepared.field
         return {
-            "window": {"centre_mm": list(window.centre_mm), "size": window.size, "spacing_mm": window.spacing_mm},
+            "window": {"centre_mm": list(field.centre_mm), "size": field.size, "spacing_mm": field.spacing_mm},
             "intensity_range": list(prepared.intensity_range),
         }
 
-    def windowed(self, case: Case) -> tuple[Window, WindowedCase]:
-        """The field of view of a case, and what the networks see there of all slices."""
-        window = self._window_around(case)
-        return window, extract(case, window)
+    def inputs(self, case: Case) -> NetworkInputs:
+        """What the networks see of all slices of a case."""
+        return extract(case, self._field_around(case))
 
     @torch.inference_mode()
     def predict(self, image: NDArray[np.float32], mask: NDArray[np.uint8]) -> Prediction:
@@ -172,8 +171,8 @@ class NetworkEstimator(Estimator[PreparedImage]):
             for known, dice, spread in zip(familiar, *self.predict(image, mask), strict=True)
         ]
 
-    def _window_around(self, case: Case) -> Window:
-        return window_around_mask(case, size=self.settings.size, spacing_mm=self.settings.spacing_mm)
+    def _field_around(self, case: Case) -> FieldOfView:
+        return field_of_view_around_mask(case, size=self.settings.size, spacing_mm=self.settings.spacing_mm)
 
     def _load_networks(self) -> None:
         self._networks: dict[str, nn.Module] = {}
@@ -226,12 +225,12 @@ class NetworkEstimator(Estimator[PreparedImage]):
         return tensor.to(self.device, memory_format=torch.channels_last)
 
 
-def _field_of_view_in(parameters: Mapping[str, Any]) -> tuple[Window, tuple[float, float]]:
+def _field_of_view_in(parameters: Mapping[str, Any]) -> tuple[FieldOfView, tuple[float, float]]:
     """The field of view and the intensity range that a report was made with."""
     try:
         stored = parameters["window"]
         x, y, z = (float(value) for value in stored["centre_mm"])
         low, high = (float(value) for value in parameters["intensity_range"])
-        return Window((x, y, z), int(stored["size"]), float(stored["spacing_mm"])), (low, high)
+        return FieldOfView((x, y, z), int(stored["size"]), float(stored["spacing_mm"])), (low, high)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError("The report does not say which window it was made with: assess the case again.") from error

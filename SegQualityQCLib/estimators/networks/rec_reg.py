@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...case.case import Case
-from ...case.field_of_view import window_grid
+from ...case.field_of_view import field_of_view_grid
 from ...report.report import QualityReport
 from ..base import MapKind
 from .architectures import RecNet, blurred, difference
@@ -43,7 +43,7 @@ class RecRegEstimator(NetworkEstimator):
             image, mask = prepared.image(slices), prepared.mask(case, slices)
             result[first : first + _BATCH] = self.in_memory(self._absolute_difference, image, mask)
         volume = sitk.GetImageFromArray(result)
-        volume.CopyInformation(window_grid(case, prepared.window))
+        volume.CopyInformation(field_of_view_grid(case, prepared.field))
         return {MapKind.DIFFERENCE: volume}
 
     def _absolute_difference(self, image: Tensor, mask: Tensor) -> Tensor:
