@@ -14,7 +14,7 @@ from torch import Generator
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.loading import load_estimator
-from SegQualityQCLib.estimators.networks.network_estimator import RecRegEstimator
+from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 pytest.importorskip("torchio", reason="the training extra is not installed")

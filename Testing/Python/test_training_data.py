@@ -20,14 +20,17 @@ from nnunet_study import study_of
 
 from SegQualityQCLib.demo import demo_reference
 from SegQualityQCLib.errors import InputError, ReportError
+from SegQualityQCLib.estimators.distribution_check import DESCRIPTORS, ImageDistribution
 from SegQualityQCLib.estimators.networks.architectures import RecNet, reg_network
+from SegQualityQCLib.estimators.selection import load_bundle
+from SegQualityQCLib.report.calibration import Calibration
 from training.candidates.perturbations import MASK_FAULTS, make_perturbed, perturb
 from training.candidates.pool import Pool
 from training.data.patients import Volume, find_volumes
 from training.data.prepare import prepare
 from training.data.split import PARTS, SHIPPED_SPLIT, kept_split, read_split, split_of, split_patients
 from training.data.windows import Windows
-from training.export.bundling import write_bundle
+from training.export.bundling import NO_INTERVAL, write_bundle
 from training.fitting.candidate_nets import train_candidate_net
 from training.fitting.reg_net_data import BalancedSample
 from training.fitting.restore import restore
@@ -242,7 +245,9 @@ def write(repository, nnunet, tmp_path):
     ):
         path.parent.mkdir(parents=True)
         save_weights(network, path)
-    said = {"calibration": {}, "familiarity": {}, "evaluation": {}, "card": ""}
+    calibration = Calibration(NO_INTERVAL, NO_INTERVAL)
+    distribution = ImageDistribution(np.zeros(DESCRIPTORS), np.eye(DESCRIPTORS), 1.0)
+    said = {"calibration": calibration, "distribution": distribution, "evaluation": {}, "card": ""}
     return lambda folder, version: write_bundle(folder, run, version=version, **said)
 
 
@@ -251,7 +256,8 @@ def test_a_bundle_is_replaced_and_leaves_nothing_beside_it(write, tmp_path):
     write(target, "1.0.0")
     (target / "docs" / "note.md").write_text("of the user", encoding="utf-8")
     write(target, "1.0.1")
-    assert '"version": "1.0.1"' in (target / "configs" / "metadata.json").read_text(encoding="utf-8")
+    bundle = load_bundle(target)
+    assert (bundle.version, bundle.header.targets[0].evaluation.test_set) == ("1.0.1", "acdc-smoke")
     assert not (target / "docs" / "note.md").exists()
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".bundle")] == []
 
