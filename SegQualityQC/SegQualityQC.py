@@ -1,10 +1,8 @@
-"""SegQualityQC: tells, slice by slice and without a reference, how good a loaded segmentation is."""
+"""SegQualityQC: predicts the quality of a loaded segmentation, slice by slice and without a reference."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -22,17 +20,13 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from vtk.util.numpy_support import vtk_to_numpy
 
 # In a source checkout the library stands one folder up; installed, it stands beside this file.
 _MODULE_FOLDER = Path(__file__).resolve().parent
 if not (_MODULE_FOLDER / "SegQualityQCLib").is_dir():
     sys.path.insert(0, str(_MODULE_FOLDER.parent))
 
-from SegQualityQCLib.errors import SegQualityError
 from SegQualityQCLib.resources import resources_folder
-
-TORCH_REQUIREMENT = ">=2.2"
 
 # Slicer 5.8 and older have Python 3.9, in which this file alone, with what it imports above, can be read.
 TOO_OLD = sys.version_info < (3, 10)  # it is Slicer's Python, not the one of pyproject.toml
@@ -57,27 +51,11 @@ class SegQualityQC(ScriptedLoadableModule):
 
 
 def registerSampleData():
-    """Register the synthetic heart in the Sample Data module; it is computed on this machine, not downloaded."""
-    if TOO_OLD:
-        return
-    import SampleData
+    """Offer the synthetic heart in the Sample Data module."""
+    if not TOO_OLD:
+        from SegQualityQCLib.scene.sample_data import register_sample
 
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="SegQualityQC",
-        sampleName="SegQualityQCDemoHeart",
-        thumbnailFileName=str(resources_folder() / "Icons" / "SegQualityQC.png"),
-        uris="",
-        fileNames="",
-        nodeNames="DemoHeart",
-        customDownloader=loadSample,
-    )
-
-
-def loadSample(source):
-    """Compute the synthetic heart, put it into the scene and show it; called by the Sample Data module."""
-    volumeNode, segmentationNode = SegQualityQCLogic().loadDemo()
-    slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
-    return [volumeNode, segmentationNode]
+        register_sample()
 
 
 @parameterNodeWrapper
@@ -110,85 +88,51 @@ class SegQualityQCParameterNode:
 
 
 class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel. It holds no computation: the logic does it in steps, which the event loop asks for one by one.
+    """The panel as Slicer sets it up, enters, leaves and deletes it.
 
-    Its sections (SegQualityQCLib.widgets) see of it: ui, logic, parameters, results, table, steps, review, worklist,
-    listening, updating(), errorsInPanel(), refresh().
+    Attributes:
+        panel: What the panel shows and does (SegQualityQCLib.widgets.panel.AssessmentPanel); None in a Slicer that is
+            too old, where the panel only says so.
     """
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.parameters = None
-        self.results = None
+        self.panel = None
         self._guiTag = None
-        self._updates = 0
         self._entered = False
-        self._followed = True
-        self._edited = False  # while the steps ran
-        self._elsewhere = False  # the panel says that another image is shown than was assessed
-        self._coloured = None  # what was last shown of the coloured slices
-        self._tableNode = None  # whose results were last shown
-        self._chosen = (None, None)  # segmentation and volume, as last seen
-
-    def _setupTooOld(self):
-        """A panel that says what it needs, and no more: :attr:`logic` stays None."""
-        ScriptedLoadableModuleWidget.setup(self)
-        label = qt.QLabel(_("Segmentation Quality Control needs Slicer 5.10 or newer: update Slicer to use it."))
-        label.setWordWrap(True)
-        self.layout.addWidget(label)
-        uiWidget = slicer.util.loadUI(str(resources_folder() / "UI" / "SegQualityQC.ui"))
-        uiWidget.setEnabled(False)
-        self.layout.addWidget(uiWidget)
 
     def setup(self):
-        if TOO_OLD:
-            self._setupTooOld()
-            return
-        from SegQualityQCLib.widgets.correction_section import CorrectionSection
-        from SegQualityQCLib.widgets.edit_follower import EditFollower
-        from SegQualityQCLib.widgets.inputs_section import InputsSection
-        from SegQualityQCLib.widgets.navigation_section import NavigationSection
-        from SegQualityQCLib.widgets.results_table import ResultsTable
-        from SegQualityQCLib.widgets.review_section import ReviewSection
-        from SegQualityQCLib.widgets.shortcuts import Shortcuts
-        from SegQualityQCLib.widgets.steps import Steps
-        from SegQualityQCLib.widgets.worklist_section import WorklistSection
-
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(str(resources_folder() / "UI" / "SegQualityQC.ui"))
+        if TOO_OLD:
+            label = qt.QLabel(_("Segmentation Quality Control needs Slicer 5.10 or newer: update Slicer to use it."))
+            label.setWordWrap(True)
+            self.layout.addWidget(label)
+            uiWidget.setEnabled(False)
+            self.layout.addWidget(uiWidget)
+            return
+        from SegQualityQCLib.widgets.panel import AssessmentPanel
+        from SegQualityQCLib.widgets.shortcuts import Shortcuts
+
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = SegQualityQCLogic()
-        self.results = self.logic.results(None)
-        self.table = ResultsTable(self.ui.resultsTable)
-        self.steps = Steps(self.onProgress, self.onStepsFailed, self.onStepsEnd)
-        self.follower = EditFollower(self.onEditsPaused)
-        self._nodesTimer = qt.QTimer()
-        self._nodesTimer.setSingleShot(True)
-        self._nodesTimer.setInterval(0)
-        self._nodesTimer.connect("timeout()", self.onNodesSettled)
-        self.inputs = InputsSection(self)
-        self.navigation = NavigationSection(self)
-        self.correction = CorrectionSection(self)
-        self.review = ReviewSection(self)
-        self.worklist = WorklistSection(self)
-        # None with Ctrl+Alt, which is AltGr on Windows: a Polish reviewer who typed an ą would accept a slice with it.
+        self.panel = AssessmentPanel(self.ui, self.logic)
+        # None with Ctrl+Alt: it is AltGr on Windows, and typing a Polish ą would accept a slice.
         # Ctrl+Shift+A and Ctrl+Shift+T are Slicer's.
         self.shortcuts = Shortcuts(
             {
-                "Ctrl+Shift+N": self.navigation.next,
-                "Ctrl+Shift+P": self.navigation.previous,
-                "Ctrl+Shift+L": self.navigation.next_low,
-                "Ctrl+Shift+G": lambda: self.review.decide("accepted"),
-                "Ctrl+Shift+O": self.navigation.toggle_overlay,
-                "Ctrl+Shift+H": self.navigation.toggle_outline,
+                "Ctrl+Shift+N": self.panel.navigation.next,
+                "Ctrl+Shift+P": self.panel.navigation.previous,
+                "Ctrl+Shift+L": self.panel.navigation.next_low,
+                "Ctrl+Shift+G": lambda: self.panel.review.decide("accepted"),
+                "Ctrl+Shift+O": self.panel.navigation.toggle_overlay,
+                "Ctrl+Shift+H": self.panel.navigation.toggle_outline,
             }
         )
-        self.ui.assessButton.connect("clicked(bool)", lambda checked=False: self.onAssess())
-        self.ui.resultsTable.connect("itemSelectionChanged()", self.onSelected)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
@@ -199,32 +143,27 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def cleanup(self):
-        if self.logic is None:
+        if self.panel is None:
             return
-        self.steps.stop()
-        self.worklist.forget()
+        self.panel.stop()
         self.exit()
         self.removeObservers()
 
     def enter(self):
-        if self.logic is None:
+        if self.panel is None:
             return
         self._entered = True
         self.initializeParameterNode()
         self.shortcuts.install(slicer.util.mainWindow())
-        self.navigation.install()
-        self.correction.resume()
-        self.follower.edited()  # by other modules, while this one was closed
+        self.panel.enter()
 
     def exit(self):
-        """An assessment goes on: the logic writes its results into the scene, and enter() shows them."""
-        if self.logic is None:
+        """Leave the panel; an assessment goes on, and enter() shows its results."""
+        if self.panel is None:
             return
         self._entered = False
-        self._nodesTimer.stop()
         self.shortcuts.remove()
-        self.navigation.remove()
-        self.correction.leave()
+        self.panel.leave()
         self._setParameterNode(None)
 
     def onReload(self):
@@ -234,12 +173,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         slicer.modules.SegQualityQCWidget.enter()  # Slicer sets the new panel up and does not enter it
 
     def onSceneStartClose(self, caller, event):
-        if self.steps.running:
-            self.steps.stop()
-            self.ui.statusLabel.setText(_("Cancelled: the scene was closed."))
-        self.correction.release()
-        self.worklist.leave()
-        self._coloured = self._tableNode = None
+        self.panel.release_scene()
         self._setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -247,21 +181,11 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onNodesChanged(self, caller, event):
-        # A node has no data yet while it is being added, and is still there while it is being removed.
-        # Nodes come and go by the dozen: once for all of them.
-        self._nodesTimer.start()
-
-    def onNodesSettled(self):
-        """Nodes came or went: a changed parameter refreshes by itself, results that came or went do not."""
-        if self.parameters is None or slicer.mrmlScene.IsBatchProcessing():
-            return
-        self._chooseDefaults()
-        if self._resultsTable() is not self._tableNode:
-            self.refresh()
+        self.panel.nodes_changed()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
-        """The results go with their segmentation: some are hidden, so that nobody could remove them."""
+        """Remove the results with their segmentation: some are hidden, so that users could not remove them."""
         if caller.IsClosing() or not node.IsA("vtkMRMLSegmentationNode"):
             return
         from SegQualityQCLib.scene.result_nodes import remove_from_scene, result_nodes
@@ -272,212 +196,20 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def initializeParameterNode(self):
         self._setParameterNode(self.logic.getParameterNode())
-        self._chooseDefaults()
+        self.panel.choose_defaults()
 
     def _setParameterNode(self, parameterNode):
-        if self.parameters is not None:
-            self.parameters.disconnectGui(self._guiTag)
-            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self.parameters = parameterNode
-        if parameterNode is None:
-            self.follower.watch(None)
-            return
-        self._guiTag = parameterNode.connectGui(self.ui)
-        self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self._chosen = (parameterNode.segmentation, parameterNode.volume)
-        self.refresh()
-
-    def _chooseDefaults(self):
-        """With nothing chosen, take the first segmentation and its reference volume."""
-        parameters = self.parameters
-        if parameters is None or slicer.mrmlScene.IsBatchProcessing():
-            return
-        wasModifying = parameters.StartModify()
-        if parameters.segmentation is None and (segmentation := self.logic.defaultSegmentation()) is not None:
-            parameters.segmentation = segmentation
-        if parameters.volume is None and (volume := self.logic.defaultVolume(parameters.segmentation)) is not None:
-            parameters.volume = volume
-        parameters.EndModify(wasModifying)
-
-    def _resultsTable(self):
-        from SegQualityQCLib.scene.result_nodes import TABLE, existing_node
-
-        segmentation = self.parameters.segmentation
-        return existing_node(segmentation, TABLE) if segmentation is not None else None
-
-    @property
-    def listening(self):
-        """Whether a changed widget is the user's doing, and to be heeded."""
-        return self._updates == 0 and self.parameters is not None
-
-    @contextmanager
-    def updating(self):
-        """While the panel itself changes its widgets."""
-        self._updates += 1
-        try:
-            yield
-        finally:
-            self._updates -= 1
-
-    @contextmanager
-    def errorsInPanel(self):
-        """What the library says of a wrong input is shown in the panel; anything else is a fault and is logged."""
-        try:
-            yield
-        except SegQualityError as error:
-            self.ui.statusLabel.setText(str(error))
+        before = self.panel.parameters
+        if before is not None:
+            before.disconnectGui(self._guiTag)
+            self.removeObserver(before, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        if parameterNode is not None:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.panel.follow(parameterNode)
 
     def onParametersModified(self, caller, event):
-        self._followSegmentation()
-        self.refresh()
-
-    def _followSegmentation(self):
-        """Another segmentation is assessed on its own image and whole, unless a volume was chosen together with it."""
-        parameters = self.parameters
-        if parameters is None or slicer.mrmlScene.IsBatchProcessing():
-            return  # a scene that is being loaded brings its own choices
-        (segmentation, volume), self._chosen = self._chosen, (parameters.segmentation, parameters.volume)
-        if self._chosen[0] is segmentation or self._chosen[1] is not volume:
-            return
-        with self.updating():
-            parameters.deselected = ""
-            reference = self.logic.referenceVolume(parameters.segmentation)
-            if reference is not None:
-                parameters.volume = reference
-
-    def refresh(self):
-        """Show the parameters and the results that the segmentation keeps."""
-        if not self.listening:
-            return
-        with self.updating():
-            self.follower.watch(self.parameters.segmentation, self.logic.assessedVolume(self.parameters.segmentation))
-            self.inputs.show()
-            self._showResults()
-        self.correction.show()
-        self._enableButtons()
-        if self.parameters.follow and not self._followed:
-            self.follower.edited()  # while edits were not followed
-        self._followed = self.parameters.follow
-
-    def _showResults(self):
-        parameters = self.parameters
-        self.results = self.logic.results(None)
-        self._tableNode = self._resultsTable()
-        with self.errorsInPanel():
-            self.results = self.logic.results(parameters.segmentation)
-        self.table.show(self.results, parameters.order, parameters.threshold)
-        self.ui.summaryLabel.setText(self.logic.summary(self.results.reports, parameters.threshold))
-        self._showColours()
-        if parameters.segmentation is not None and self.results.reports:
-            self.logic.showThreshold(parameters.segmentation, parameters.threshold)
-        self.navigation.show()
-
-    def _showColours(self):
-        """Colour slices and surfaces, where that changed: the user may have put something else into the views since."""
-        parameters = self.parameters
-        shown = parameters.segmentation if self.results.reports else None
-        wanted = (shown, parameters.showOverlay, parameters.showSurface, tuple(self.results.reports))
-        if wanted == self._coloured:
-            return
-        before = self._coloured[0] if self._coloured is not None else None
-        self._coloured = wanted
-        if before is not None and before is not shown and before.GetScene() is not None:
-            self.logic.showResults(before, False, False)
-        if shown is not None:
-            self.logic.showResults(shown, parameters.showOverlay, parameters.showSurface)
-
-    def _enableButtons(self):
-        ui, parameters = self.ui, self.parameters
-        if parameters is None:
-            return
-        running, shown = self.steps.running, bool(self.table.rows)
-        ui.assessButton.setText(_("Cancel") if running else _("Assess"))
-        ready = parameters.volume is not None and parameters.segmentation is not None
-        ui.assessButton.setEnabled(running or (ready and self.logic.torchInstalled()))
-        for button in (ui.goButton, ui.nextButton, ui.nextLowButton, ui.previousButton, ui.chartButton):
-            button.setEnabled(shown)
-        ui.inputsButton.setEnabled(not running)
-        ui.correctButton.setEnabled(shown)
-        ui.progressBar.setVisible(running)
-        self._enableDecisions()
-
-    def _enableDecisions(self):
-        """Slices can be decided on and restored while nothing is being scored."""
-        ready = bool(self.table.rows) and not self.steps.running
-        self.ui.restoreButton.setEnabled(ready and self.table.selected is not None)
-        self.review.show(ready)
-
-    def onSelected(self):
-        if self.listening:
-            self.navigation.show()
-            self._enableButtons()
-            self.correction.follow_selection()
-
-    def onAssess(self):
-        parameters = self.parameters
-        if self.steps.running:
-            self.steps.stop()
-            self.ui.statusLabel.setText(_("Cancelled: nothing was changed."))
-            self._enableButtons()
-            return
-        if parameters is None:
-            return
-        self._coloured = None  # what comes is to be seen
-        self._elsewhere = False
-        off = parameters.deselected.split("\n")
-        self.ui.statusLabel.setText(_("Loading the model..."))
-        self.ui.progressBar.setValue(0)
-        self.steps.start(
-            self.logic.iterAssess(
-                parameters.volume,
-                parameters.segmentation,
-                segmentIds=[key for key in self.logic.segmentIds(parameters.segmentation) if key not in off],
-                model=parameters.model or None,
-                axis=parameters.axis or None,
-                threshold=parameters.threshold,
-                difference=parameters.difference,
-            )
-        )
-        self._enableButtons()
-
-    def onProgress(self, progress):
-        self.ui.progressBar.setValue(int(100 * progress.fraction))
-        self.ui.statusLabel.setText(progress.text)
-
-    def onStepsFailed(self, error):
-        self._enableButtons()
-        if isinstance(error, SegQualityError):
-            self.ui.statusLabel.setText(str(error))
-            return
-        self.ui.statusLabel.setText(_("The assessment failed; the error log says more."))
-        slicer.util.errorDisplay(_("The assessment failed: {reason}").format(reason=error))
-
-    def onStepsEnd(self):
-        self.refresh()
-        self.worklist.show_worst()
-        if self._edited:
-            self.follower.edited()
-
-    def _showsWhatWasAssessed(self):
-        """Whether volume and segmentation do; where they show another frame of a sequence, the panel says so."""
-        was, self._elsewhere = self._elsewhere, True
-        with self.errorsInPanel():
-            self.logic.checkAssessed(self.parameters.segmentation)
-            self._elsewhere = False
-        if was and not self._elsewhere:
-            self.ui.statusLabel.setText("")
-        return not self._elsewhere
-
-    def onEditsPaused(self):
-        parameters = self.parameters
-        self._edited = self.steps.running
-        if parameters is None or self.steps.running or parameters.segmentation is None:
-            return
-        with self.updating():
-            self.inputs.show_segments()
-        if self._showsWhatWasAssessed() and parameters.follow and self.results.reports and self.logic.torchInstalled():
-            self.steps.start(self.logic.iterRescore(parameters.segmentation, parameters.threshold))
-            self._enableDecisions()
+        self.panel.parameters_changed()
 
 
 class SegQualityQCLogic(ScriptedLoadableModuleLogic):
@@ -492,9 +224,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
             print(report.case.segment, report.volume.dice, report.order[:3])
     """
 
-    _estimators = None
-    _edited = None
-    _torchFound = False
+    _shared = None
 
     def getParameterNode(self):
         return SegQualityQCParameterNode(super().getParameterNode())
@@ -521,11 +251,8 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def iterAssess(self, volumeNode, segmentationNode, segmentIds=None, **options):
         """The steps of :meth:`assess`; closing the iterator before its end leaves the scene as it was."""
-        from SegQualityQCLib.scene.assessment import Request, iter_assess
-
-        folders = tuple(self.modelFolders())
-        request = Request(volumeNode, segmentationNode, segmentIds, model_folders=folders, **options)
-        yield from iter_assess(request, self._loaded())
+        options |= {"segment_ids": segmentIds, "model_folders": tuple(self.modelFolders())}
+        yield from self._scorer().iter_assess(volumeNode, segmentationNode, **options)
 
     def rescore(self, segmentationNode, threshold=0.7):
         """Score the slices of an assessed segmentation that were edited since; returns the reports.
@@ -539,12 +266,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def iterRescore(self, segmentationNode, threshold):
         """The steps of :meth:`rescore`."""
-        from SegQualityQCLib.scene.rescoring import iter_rescore
-
-        folders = tuple(self.modelFolders())
-        yield from iter_rescore(
-            segmentationNode, self._loaded(), self._editedCases(), threshold=threshold, model_folders=folders
-        )
+        yield from self._scorer().iter_rescore(segmentationNode, threshold, tuple(self.modelFolders()))
 
     def signSlice(self, segmentationNode, segmentId, index, review):
         """Keep a decision (SegQualityQCLib.scene.reviews.Review) on a slice as it is drawn now.
@@ -552,33 +274,20 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         Raises:
             SegQualityError: The segment or the volume is gone, or another image is shown than was assessed.
         """
-        from SegQualityQCLib.scene.sign_off import sign_slice
-
-        sign_slice(segmentationNode, self._editedCases(), segmentId, index, review)
+        self._scorer().sign_slice(segmentationNode, segmentId, index, review)
 
     def signCase(self, segmentationNode, review):
         """Keep a decision on the whole case as it is drawn now; see :meth:`signSlice`."""
-        from SegQualityQCLib.scene.sign_off import sign_case
-
-        sign_case(segmentationNode, self._editedCases(), review)
+        self._scorer().sign_case(segmentationNode, review)
 
     @staticmethod
-    def _loaded():
-        """The models that are loaded, for all instances."""
-        from SegQualityQCLib.estimators.selection import EstimatorCache
+    def _scorer():
+        """Keeps the loaded models, for all instances together."""
+        from SegQualityQCLib.scene.scorer import SceneScorer
 
-        if SegQualityQCLogic._estimators is None:
-            SegQualityQCLogic._estimators = EstimatorCache()
-        return SegQualityQCLogic._estimators
-
-    @staticmethod
-    def _editedCases():
-        """The volume that was corrected last, read once for all instances."""
-        from SegQualityQCLib.scene.rescoring import EditedCases
-
-        if SegQualityQCLogic._edited is None:
-            SegQualityQCLogic._edited = EditedCases()
-        return SegQualityQCLogic._edited
+        if SegQualityQCLogic._shared is None:
+            SegQualityQCLogic._shared = SceneScorer()
+        return SegQualityQCLogic._shared
 
     def modelFolders(self):
         """The user's own folder of models, beside Slicer's settings or as the settings say."""
@@ -601,102 +310,15 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
         return add_bundle(folder, self.modelFolders()[0])
 
-    def segmentIds(self, segmentationNode):
-        from SegQualityQCLib.scene.node_cases import segment_ids
-
-        return segment_ids(segmentationNode)
-
     def segmentModels(self, segmentationNode, model):
         """Identifier, name, name of the model and whether it fits, of each segment."""
-        from SegQualityQCLib.scene.assessment import Request, model_fits
-
-        request = Request(None, segmentationNode, model=model or None, model_folders=tuple(self.modelFolders()))
-        found = []
-        for segmentId in self.segmentIds(segmentationNode):
-            name = segmentationNode.GetSegmentation().GetSegment(segmentId).GetName()
-            try:
-                found.append((segmentId, name, *model_fits(request, segmentId)))
-            except SegQualityError:
-                found.append((segmentId, name, _("no usable model"), True))
-        return found
-
-    def defaultSegmentation(self):
-        """The first segmentation of the scene that is not a hidden copy."""
-        from SegQualityQCLib.scene.result_nodes import nodes_of_class
-
-        nodes = nodes_of_class(slicer.mrmlScene, "vtkMRMLSegmentationNode")
-        return next((node for node in nodes if not node.GetHideFromEditors()), None)
-
-    def defaultVolume(self, segmentationNode):
-        """The reference volume of a segmentation; without one, the only volume of the scene that is no result."""
-        from SegQualityQCLib.scene.result_nodes import nodes_of_class
-
-        reference = self.referenceVolume(segmentationNode)
-        if reference is not None:
-            return reference
-        volumes = [node for node in nodes_of_class(slicer.mrmlScene, "vtkMRMLScalarVolumeNode") if self._isImage(node)]
-        return volumes[0] if len(volumes) == 1 else None
-
-    def referenceVolume(self, segmentationNode):
-        """The image that a segmentation was drawn on, where it knows it and the image is still there."""
-        if segmentationNode is None:
-            return None
-        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-        reference = segmentationNode.GetNodeReference(role)
-        return reference if self._isImage(reference) else None  # it may be a region of interest or a model, too
-
-    @staticmethod
-    def _isImage(node):
-        from SegQualityQCLib.scene.result_nodes import is_result
-
-        if node is None or not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
-            return False
-        return not is_result(node)
-
-    def checkAssessed(self, segmentationNode):
-        """Raise a SegQualityError where volume or segmentation show another image than was assessed."""
-        from SegQualityQCLib.scene.stored_results import check_assessed
-
-        check_assessed(segmentationNode)
-
-    def assessedVolume(self, segmentationNode):
-        """The volume of a segmentation's results; None without results."""
-        from SegQualityQCLib.scene.stored_results import assessed_volume
-
-        return assessed_volume(segmentationNode) if segmentationNode is not None else None
+        return self._scorer().segment_models(segmentationNode, model or None, tuple(self.modelFolders()))
 
     def results(self, segmentationNode):
         """The results that a segmentation keeps (SegQualityQCLib.scene.stored_results.Results)."""
         from SegQualityQCLib.scene.stored_results import Results, read_results
 
         return read_results(segmentationNode) if segmentationNode is not None else Results({})
-
-    def summary(self, reports, threshold):
-        """One line a segment: predicted Dice of the volume with its interval, and how many slices are low."""
-        lines = []
-        for report in reports.values():
-            volume, low = report.volume, len(report.below(threshold))
-            if volume.dice is None:
-                text = _("{segment}: no slice could be scored.")
-            else:
-                text = _("{segment}: Dice {dice:.2f} ({from_:.2f} – {to:.2f}), {low} slices low, {gaps} missing.")
-            lines.append(
-                text.format(
-                    segment=report.case.segment,
-                    dice=volume.dice,
-                    from_=volume.low,
-                    to=volume.high,
-                    low=low,
-                    gaps=report.gaps,
-                )
-            )
-            if "model_unmatched" in report.flags:
-                lines.append(_("The model {model} was made for another structure.").format(model=report.model.name))
-            if "cropped_to_image" in report.flags:
-                lines.append(_("It reaches out of the image: what lies outside is not in these figures."))
-            if "gpu_memory" in report.flags:
-                lines.append(_("The GPU ran out of memory: smaller batches or the CPU were used."))
-        return "\n".join(lines) if lines else _("Not assessed yet.")
 
     def showResults(self, segmentationNode, overlay, surface):
         """Show or hide the coloured slices and the coloured surfaces."""
@@ -705,74 +327,40 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         show_overlay(segmentationNode, overlay)
         show_surfaces(segmentationNode, surface)
 
-    def showThreshold(self, segmentationNode, threshold):
-        """Draw the chart with another threshold."""
-        from SegQualityQCLib.scene.plots import drawn_threshold, write_chart
-
-        if drawn_threshold(segmentationNode) != threshold:
-            write_chart(segmentationNode, self.results(segmentationNode).reports, threshold)
-
     def goToSlice(self, segmentationNode, segmentId, index):
         """Take all slice views to a slice of a segment: the red one in its plane, the others across it."""
-        from SegQualityQCLib.scene.navigation import go_to_segment
-        from SegQualityQCLib.scene.stored_results import assessed_volume
-        from SegQualityQCLib.scene.visibility import slice_nodes
-
-        volumeNode = assessed_volume(segmentationNode)
-        if volumeNode is None or segmentId not in self.segmentIds(segmentationNode):
-            return
-        axis = self.results(segmentationNode).reports[segmentId].case.axis
-        case = self._editedCases().get(volumeNode, segmentationNode, segmentId, axis)
-        go_to_segment(slice_nodes(slicer.mrmlScene), volumeNode, case, index)
+        self._scorer().go_to_slice(segmentationNode, segmentId, index)
 
     def loadDemo(self):
         """Put the synthetic heart and its candidate segmentation into the scene; returns both nodes."""
-        from SegQualityQCLib.demo import SEGMENT_NAME, demo_images
-        from SegQualityQCLib.scene.images import add_segmentation, add_volume
+        from SegQualityQCLib.scene.sample_data import add_demo
 
-        image, labels = demo_images()
-        volumeNode = add_volume(slicer.mrmlScene, image, "DemoHeart")
-        segmentationNode = add_segmentation(
-            slicer.mrmlScene, labels, volumeNode, "DemoHeart segmentation", [SEGMENT_NAME]
-        )
-        return [volumeNode, segmentationNode]
+        return add_demo(slicer.mrmlScene)
 
     def torchInstalled(self):
         """Whether a PyTorch that is new enough can be imported; does not import it."""
-        if not SegQualityQCLogic._torchFound:
-            importlib.invalidate_caches()  # it may have been installed a moment ago
-            found = importlib.util.find_spec("torch") is not None
-            try:
-                from slicer import packaging  # new in Slicer 5.11, which does not import it by itself
-            except ImportError:
-                packaging = None
-            new = packaging is None or packaging.pip_check(f"torch{TORCH_REQUIREMENT}")
-            SegQualityQCLogic._torchFound = found and new
-        return SegQualityQCLogic._torchFound
+        from SegQualityQCLib.scene.torch_setup import torch_installed
+
+        return torch_installed()
 
     def installTorch(self):
-        """Install PyTorch with the PyTorch extension, after the user agreed to it; returns whether the user did.
+        """Install PyTorch with the PyTorch extension, which asks the user first; returns whether the user agreed.
 
         Raises:
             RuntimeError: The extension is missing.
         """
-        try:
-            import PyTorchUtils
-        except ImportError as error:
-            raise RuntimeError(
-                _("The PyTorch extension is missing: install it in the Extensions Manager and restart Slicer.")
-            ) from error
-        installed = PyTorchUtils.PyTorchUtilsLogic().installTorch(
-            askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT
-        )
-        return installed is not None
+        from SegQualityQCLib.scene.torch_setup import install_torch
+
+        return install_torch()
 
 
 class SegQualityQCTest(ScriptedLoadableModuleTest):
-    """Slicer's self-test of the module: the demo heart from loading to results."""
+    """Slicer's self-test of the module: the sample heart is assessed, and a slice of it edited and restored."""
 
     def setUp(self):
         slicer.mrmlScene.Clear(0)
+        self.logic = SegQualityQCLogic()
+        self.volumeNode, self.segmentationNode = self.logic.loadDemo()
 
     def runTest(self):
         for test in (self.test_AssessDemo, self.test_CorrectDemo):
@@ -780,38 +368,32 @@ class SegQualityQCTest(ScriptedLoadableModuleTest):
             test()
 
     def test_AssessDemo(self):
-        logic = SegQualityQCLogic()
-        volumeNode, segmentationNode = logic.loadDemo()
-        if not logic.torchInstalled():
-            self.assertEqual(logic.results(segmentationNode).reports, {})
+        if not self.logic.torchInstalled():
+            self.assertEqual(self.logic.results(self.segmentationNode).reports, {})
             return
-        (report,) = logic.assess(volumeNode, segmentationNode).values()
+        (report,) = self.logic.assess(self.volumeNode, self.segmentationNode).values()
         self.assertEqual(report.case.slices, 10)
         self.assertEqual(report.slice(4).status.value, "gap")
         self.assertEqual(report.order[0], 4)
-        self.assertEqual(list(logic.results(segmentationNode).reports.values()), [report])
+        self.assertEqual(list(self.logic.results(self.segmentationNode).reports.values()), [report])
 
     def test_CorrectDemo(self):
-        """A slice that is erased becomes a gap, and taken back has its score again."""
+        """An erased slice becomes a gap; restored, it has its score again."""
         from SegQualityQCLib.scene.originals import restore_slice
 
-        logic = SegQualityQCLogic()
-        volumeNode, segmentationNode = logic.loadDemo()
-        if not logic.torchInstalled():
+        if not self.logic.torchInstalled():
             return
-        ((segmentId, report),) = logic.assess(volumeNode, segmentationNode).items()
+        ((segmentId, report),) = self.logic.assess(self.volumeNode, self.segmentationNode).items()
         labelmap = slicer.vtkOrientedImageData()
-        segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap)
-        first = labelmap.GetExtent()[4]
-        pixels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
-        pixels[6 - first] = 0
-        slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap, segmentationNode, segmentId)
-        self.assertEqual(logic.rescore(segmentationNode)[segmentId].slice(6).status.value, "gap")
-        restore_slice(segmentationNode, volumeNode, segmentId, "k", 6)
-        restored = logic.rescore(segmentationNode)[segmentId]
+        self.segmentationNode.GetBinaryLabelmapRepresentation(segmentId, labelmap)
+        slicer.vtkOrientedImageDataResample.FillImage(labelmap, 0, [*labelmap.GetExtent()[:4], 6, 6])
+        slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(labelmap, self.segmentationNode, segmentId)
+        self.assertEqual(self.logic.rescore(self.segmentationNode)[segmentId].slice(6).status.value, "gap")
+        restore_slice(self.segmentationNode, self.volumeNode, segmentId, "k", 6)
+        restored = self.logic.rescore(self.segmentationNode)[segmentId]
         self.assertEqual(restored.order, report.order)
         for after, before in zip(restored.slices, report.slices, strict=True):
             rounded = replace(after, dice=before.dice, low=before.low, high=before.high)
             self.assertEqual(rounded, before)
             for now, then in ((after.dice, before.dice), (after.low, before.low), (after.high, before.high)):
-                self.assertAlmostEqual(now, then, places=6)  # alone a slice is rounded otherwise than among all
+                self.assertAlmostEqual(now, then, places=6)  # a slice alone is rounded otherwise than in a batch

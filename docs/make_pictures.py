@@ -51,16 +51,16 @@ def draw_panel(path: Path) -> None:
     QtWidgets.QApplication.setStyle("Fusion")
     light = QtGui.QColor("#f2f2f2")
     QtWidgets.QApplication.setPalette(QtGui.QPalette(light, light))
-    panel = open_panel(module)
-    panel.parent.adjustSize()
-    panel.parent.resize(PANEL_WIDTH, panel.parent.height())
-    panel.ui.assessButton.click()
-    process_events(lambda: not panel.steps.running)
-    panel.ui.resultsTable.selectRow(0)
+    widget = open_panel(module)
+    widget.parent.adjustSize()
+    widget.parent.resize(PANEL_WIDTH, widget.parent.height())
+    widget.ui.assessButton.click()
+    process_events(lambda: not widget.panel.steps.running)
+    widget.ui.resultsTable.selectRow(0)
     QtWidgets.QApplication.processEvents()
-    if not panel.parent.grab().save(str(path)):
+    if not widget.parent.grab().save(str(path)):
         raise SystemExit(f"{path} could not be written")
-    panel.cleanup()
+    widget.cleanup()
 
 
 def difference_estimator() -> RecRegEstimator:

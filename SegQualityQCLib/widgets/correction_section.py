@@ -1,4 +1,4 @@
-"""Slicer's segment editor within the panel, for corrections in place."""
+"""Slicer's segment editor within the panel, to correct slices where they are assessed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import slicer
 
 from ..scene.originals import restore_slice, show_original
-from ..scene.stored_results import assessed_volume
+from ..scene.stored_results import assessed_volume, check_assessed
+from .module_protocol import Parameters
+from .panel_protocol import Panel
 
 # What a slice repair needs; the other effects stay in the Segment Editor module.
 EFFECTS = ["Paint", "Draw", "Erase", "Smoothing", "Fill between slices"]
@@ -16,13 +18,13 @@ _TAG = "SegQualityQC"
 
 
 class CorrectionSection:
-    """The segment editor, made when it is first needed, and the way back to the segmentation before corrections.
+    """The segment editor, created when it is first needed, and the segmentation as it was before corrections.
 
     Args:
-        panel: The module's widget.
+        panel: Of it are used: ui, parameters, table, results and errors_in_panel.
     """
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self.editor: Any = None
         self.entered = False
@@ -34,13 +36,13 @@ class CorrectionSection:
         ui.restoreButton.connect("clicked(bool)", lambda checked=False: self._restore())
 
     def resume(self) -> None:
-        """Set the editor again where it was in use when the module was left."""
+        """Set the editor again, where it was in use when the module was left."""
         if self._unfolded:
             self._enter()
 
-    def show(self) -> None:
+    def show(self, parameters: Parameters) -> None:
         """Follow the chosen segmentation: with the editor, where it is unfolded, and the outline of the original."""
-        segmentation = self._panel.parameters.segmentation
+        segmentation = parameters.segmentation
         if self._unfolded:
             if not self._panel.table.rows:
                 self.release()
@@ -66,14 +68,14 @@ class CorrectionSection:
         if not table.rows or parameters is None:
             return
         key = (table.selected or table.rows[0])[0]
-        self._show(parameters.segmentation, assessed_volume(parameters.segmentation), key)
+        self._set_editor(parameters.segmentation, assessed_volume(parameters.segmentation), key)
 
     def _on_compare(self, checked: bool) -> None:
         if self._panel.parameters is not None:
             self._compare(self._panel.parameters.segmentation if checked else None)
 
     def _compare(self, segmentation_node: Any) -> None:
-        """Show the original of this segmentation and of no other one."""
+        """Show the original of this segmentation only."""
         if self._compared is not None and self._compared.GetScene() is not None:
             show_original(self._compared, False)
         shown = segmentation_node is not None and show_original(segmentation_node, True)
@@ -84,14 +86,14 @@ class CorrectionSection:
         if selected is None or parameters is None:
             return
         key, index = selected
-        with self._panel.errorsInPanel():
-            self._panel.logic.checkAssessed(parameters.segmentation)
+        with self._panel.errors_in_panel():
+            check_assessed(parameters.segmentation)
             if self.editor is not None and self.entered:
                 self.editor.saveStateForUndo()
             axis = self._panel.results.reports[key].case.axis
             restore_slice(parameters.segmentation, assessed_volume(parameters.segmentation), key, axis, index)
 
-    def _show(self, segmentation_node: Any, volume_node: Any, segment_id: str) -> None:
+    def _set_editor(self, segmentation_node: Any, volume_node: Any, segment_id: str) -> None:
         """Set the editor to a segment and a volume."""
         if self.editor is None:
             self._make()
@@ -136,7 +138,7 @@ class CorrectionSection:
 
 
 def _editor_node() -> Any:
-    """The editor's state, one a scene; not that of the Segment Editor module, whose choices it must not change."""
+    """The editor's state, one a scene; apart from that of the Segment Editor module, which must not change."""
     node = slicer.mrmlScene.GetSingletonNode(_TAG, "vtkMRMLSegmentEditorNode")
     if node is None:
         node = slicer.vtkMRMLSegmentEditorNode()

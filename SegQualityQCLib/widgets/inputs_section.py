@@ -1,4 +1,4 @@
-"""What is assessed: segments, model and slice direction, beside the choices that Slicer binds by itself."""
+"""The choices of segments, model, slice axis and order, which Slicer does not bind to parameters by itself."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..bundles.catalogue import models_folder
+from .module_protocol import Parameters
+from .panel_protocol import Panel
 
 
 class InputsSection:
-    """The lists that Slicer does not bind to parameters.
+    """The lists of segments, models, axes and orders, and the buttons that add a model or install PyTorch.
 
     Args:
-        panel: The module's widget.
+        panel: Of it are used: ui, parameters, listening, updating, errors_in_panel, refresh and, of its logic,
+            segmentModels, models, addModel, torchInstalled and installTorch.
     """
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._ui = panel.ui
         self._listed = 0
@@ -37,20 +40,19 @@ class InputsSection:
         self._ui.addModelButton.connect("clicked(bool)", lambda checked=False: self.add_model())
         self._ui.installButton.connect("clicked(bool)", lambda checked=False: self._install_torch())
 
-    def show(self) -> None:
+    def show(self, parameters: Parameters) -> None:
         """Show the parameters as they are."""
-        parameters = self._panel.parameters
         for name, combo in self._combos.items():
             row = combo.findData(getattr(parameters, name))
             combo.setCurrentIndex(max(0, row))
-            if row < 0:  # a model of another computer, for example: what is shown is what is used
+            if row < 0:  # such as a model of another computer: what is shown must be what is used
                 setattr(parameters, name, combo.itemData(0))
-        self.show_segments()
+        self.show_segments(parameters)
         self._show_torch()
 
-    def show_segments(self) -> None:
+    def show_segments(self, parameters: Parameters) -> None:
         """List the segments, each with its model."""
-        parameters, segments_list = self._panel.parameters, self._ui.segmentsList
+        segments_list = self._ui.segmentsList
         segments_list.clear()
         self._listed = 0
         if parameters.segmentation is None:
@@ -66,10 +68,10 @@ class InputsSection:
             self._listed += 1
 
     def add_model(self) -> None:
-        """Ask for the folder of a model, check it and copy it to the user's own."""
+        """Ask for the folder of a model, check it and copy it to the user's own models."""
         folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of a model"))
         if folder:
-            with self._panel.errorsInPanel():
+            with self._panel.errors_in_panel():
                 self._panel.logic.addModel(folder)
                 with self._panel.updating():
                     self._fill_models()
@@ -79,7 +81,7 @@ class InputsSection:
         self._ui.modelCombo.clear()
         self._ui.modelCombo.addItem(_("The one that fits each segment"), "")
         for folder in self._panel.logic.models():
-            bundled = folder.parent == models_folder()  # by its name, since scenes are opened on other computers
+            bundled = folder.parent == models_folder()  # kept by name: scenes are opened on other computers
             self._ui.modelCombo.addItem(folder.name, folder.name if bundled else str(folder))
 
     def _show_torch(self) -> None:
@@ -99,17 +101,19 @@ class InputsSection:
             with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
                 if not self._panel.logic.installTorch():
                     self._ui.statusLabel.setText(_("PyTorch was not installed: assessing needs it."))
-        finally:  # the error goes on to the console after it was shown
+        finally:  # an error is raised again after it was shown
             self._panel.refresh()
 
     def _on_chosen(self, combo: Any, name: str, index: int) -> None:
-        if self._panel.listening and index >= 0:
-            setattr(self._panel.parameters, name, combo.itemData(index))
+        parameters = self._panel.parameters
+        if parameters is not None and self._panel.listening and index >= 0:
+            setattr(parameters, name, combo.itemData(index))
 
     def _on_ticked(self, item: Any) -> None:
-        if not self._panel.listening:
+        parameters = self._panel.parameters
+        if parameters is None or not self._panel.listening:
             return
         items = [self._ui.segmentsList.item(row) for row in range(self._listed)]
         off = [item.data(qt.Qt.UserRole) for item in items if item.checkState() == qt.Qt.Unchecked]
-        with self._panel.updating():  # or the list would be filled anew while its item is being clicked
-            self._panel.parameters.deselected = "\n".join(off)
+        with self._panel.updating():  # a refresh would replace the item that is being clicked
+            parameters.deselected = "\n".join(off)

@@ -1,4 +1,4 @@
-"""Going from slice to slice: by buttons, double click, shortcuts and clicks on the chart."""
+"""Going from slice to slice: with buttons, a double click, shortcuts and clicks on the chart."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ..scene.plots import slice_of_point
 from ..scene.result_nodes import CHART, existing_node
 from ..scene.stored_results import assessed_volume
 from ..scene.visibility import outlines_shown, show_outlines
+from .module_protocol import Parameters
+from .panel_protocol import Panel
 from .slice_view_marks import SliceViewMarks
 
 _POINT_SELECTED = "dataSelected(vtkStringArray*,vtkCollection*)"
@@ -21,14 +23,14 @@ class NavigationSection:
     """The buttons under the table, the marks in the slice views and the points of the chart.
 
     Args:
-        panel: The module's widget.
+        panel: Of it are used: ui, parameters, table, results, logic.goToSlice and errors_in_panel.
     """
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._plot_views: list[Any] = []
         self._installed = False
-        self.marks = SliceViewMarks(slicer.app.layoutManager())
+        self._marks = SliceViewMarks(slicer.app.layoutManager())
         ui = panel.ui
         for button, action in (
             (ui.goButton, self.go),
@@ -62,25 +64,24 @@ class NavigationSection:
         self._listen(slicer.app.layoutManager())
 
     def _listen(self, layout_manager: Any) -> None:
-        self.marks.install()
+        self._marks.install()
         for n in range(layout_manager.plotViewCount):
             view = layout_manager.plotWidget(n).plotView()
             view.connect(_POINT_SELECTED, self._on_point)
             self._plot_views.append(view)
 
     def _stop_listening(self) -> None:
-        self.marks.remove()
+        self._marks.remove()
         for view in self._plot_views:
             view.disconnect(_POINT_SELECTED, self._on_point)
         self._plot_views = []
 
-    def show(self) -> None:
-        """Mark the slices of the selected segment, else of the first one."""
+    def show(self, parameters: Parameters) -> None:
+        """Mark the slices of the selected segment; of the first one where none is selected."""
         results, selected = self._panel.results, self._panel.table.selected
         key = selected[0] if selected else next(iter(results.reports), "")
-        parameters = self._panel.parameters
         volume = assessed_volume(parameters.segmentation) if parameters.segmentation is not None else None
-        self.marks.show(volume, results, key, parameters.threshold)
+        self._marks.show(volume, results, key, parameters.threshold)
 
     def go(self) -> None:
         """Take the slice views to the selected row."""
@@ -96,9 +97,10 @@ class NavigationSection:
 
     def next_low(self) -> None:
         """To the next low slice that nobody has reviewed."""
-        if self._panel.parameters is None:
+        table, parameters = self._panel.table, self._panel.parameters
+        if parameters is None:
             return
-        table, low = self._panel.table, low_unreviewed(self._panel.results, self._panel.parameters.threshold)
+        low = low_unreviewed(self._panel.results, parameters.threshold)
         rows = [row for row, entry in enumerate(table.rows) if entry in low]
         if rows:
             self.go_to_row(next((row for row in rows if row > table.selected_row), rows[0]))
@@ -107,25 +109,28 @@ class NavigationSection:
 
     def go_to_row(self, row: int) -> None:
         """Select a row and take the slice views there."""
-        if self._panel.parameters is None or not 0 <= row < len(self._panel.table.rows):
+        table, parameters = self._panel.table, self._panel.parameters
+        if parameters is None or not 0 <= row < len(table.rows):
             return
-        self._panel.table.select(row)
-        with self._panel.errorsInPanel():
-            self._panel.logic.goToSlice(self._panel.parameters.segmentation, *self._panel.table.rows[row])
+        table.select(row)
+        with self._panel.errors_in_panel():
+            self._panel.logic.goToSlice(parameters.segmentation, *table.rows[row])
 
     def toggle_overlay(self) -> None:
         """Colour the slices, or stop it."""
-        if self._panel.parameters is not None:
-            self._panel.parameters.showOverlay = not self._panel.parameters.showOverlay
+        parameters = self._panel.parameters
+        if parameters is not None:
+            parameters.showOverlay = not parameters.showOverlay
 
     def toggle_outline(self) -> None:
         """Hide the segmentation in the slice views, or show it again."""
-        if self._panel.parameters is not None and self._panel.parameters.segmentation is not None:
-            segmentation = self._panel.parameters.segmentation
-            show_outlines(segmentation, not outlines_shown(segmentation))
+        parameters = self._panel.parameters
+        if parameters is not None and parameters.segmentation is not None:
+            show_outlines(parameters.segmentation, not outlines_shown(parameters.segmentation))
 
     def _show_chart(self) -> None:
-        chart = existing_node(self._panel.parameters.segmentation, CHART)
+        parameters = self._panel.parameters
+        chart = existing_node(parameters.segmentation, CHART) if parameters is not None else None
         if chart is not None:
             slicer.modules.plots.logic().ShowChartInLayout(chart)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import slicer
 from slicer.i18n import tr as _
 
 from ..scene.originals import drop_original
 from ..scene.reviews import Review, low_slices
 from ..scene.stored_results import Results
+from .panel_protocol import Panel
 
 _REVIEWER_SETTING = "SegQualityQC/Reviewer"
 
@@ -18,10 +17,11 @@ class ReviewSection:
     """The buttons, the comment and the reviewer's name.
 
     Args:
-        panel: The module's widget.
+        panel: Of it are used: ui, parameters, table, results, steps.running, logic.signSlice, logic.signCase,
+            decide_open_case, errors_in_panel and refresh.
     """
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._comment = ""
         self._reviewer = slicer.app.userSettings().value(_REVIEWER_SETTING) or ""
@@ -48,7 +48,7 @@ class ReviewSection:
         parameters, selected = self._panel.parameters, self._panel.table.selected
         if parameters is None or selected is None or self._busy():
             return
-        with self._panel.errorsInPanel():
+        with self._panel.errors_in_panel():
             review = Review.now(decision, self._reviewer, self._comment)
             self._panel.logic.signSlice(parameters.segmentation, *selected, review)
             self._panel.ui.commentEdit.setText("")
@@ -59,30 +59,34 @@ class ReviewSection:
         parameters = self._panel.parameters
         if parameters is None or parameters.segmentation is None or self._busy():
             return
-        with self._panel.errorsInPanel():
+        with self._panel.errors_in_panel():
             review = Review.now(decision, self._reviewer, self._comment)
             self._panel.logic.signCase(parameters.segmentation, review)
             if decision == "accepted":
                 drop_original(parameters.segmentation)
-            if self._panel.worklist.has_open(parameters.segmentation):
-                self._panel.worklist.decide(decision, review.comment)
+            self._panel.decide_open_case(parameters.segmentation, decision, review.comment)
             self._panel.ui.commentEdit.setText("")
         self._panel.refresh()
 
     def _busy(self) -> bool:
-        """Whether slices are being scored, which the panel then says: a shortcut comes at any time."""
+        """Whether slices are being scored; then the panel says so, since a shortcut can be pressed at any time."""
         if self._panel.steps.running:
             self._panel.ui.statusLabel.setText(_("Wait until the slices are scored, then decide."))
-        return bool(self._panel.steps.running)
+        return self._panel.steps.running
 
-    def show(self, enabled: bool) -> None:
-        """Show how many low slices are reviewed, and what was decided on the case."""
+    def show(self, enabled: bool, threshold: float) -> None:
+        """Show how many low slices are reviewed, and what was decided on the case.
+
+        Args:
+            enabled: Whether decisions can be made now.
+            threshold: Predicted Dice in [0, 1] below which a slice is low.
+        """
         ui, results = self._panel.ui, self._panel.results
         for button in (ui.acceptButton, ui.correctedButton, ui.flagButton):
             button.setEnabled(enabled and self._panel.table.selected is not None)
         for button in (ui.acceptCaseButton, ui.flagCaseButton):
             button.setEnabled(enabled and bool(results.reports))
-        ui.reviewLabel.setText(progress_text(results, self._panel.parameters.threshold))
+        ui.reviewLabel.setText(progress_text(results, threshold))
 
     def _on_reviewer(self, text: str) -> None:
         self._reviewer = text

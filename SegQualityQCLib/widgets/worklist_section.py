@@ -1,4 +1,4 @@
-"""The worklist in the panel: the worst case left is opened, corrected, saved as a new version and decided."""
+"""The worklist in the panel: opens the worst case left, saves its corrections as a new version, and decides it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ..errors import InputError, WorklistError
 from ..review.worklist import ReviewStatus, Worklist, WorklistCase
 from ..scene.node_cases import segment_ids
 from ..scene.worklist_cases import chosen_segments, close_case, drawing_times, load_case, save_segmentation
+from .module_protocol import Parameters
+from .panel_protocol import Panel
 
 _KEEP_ALIVE_MS = 60_000
 
@@ -23,10 +25,11 @@ class WorklistSection:
     """The list of cases and the case that is open.
 
     Args:
-        panel: The module's widget.
+        panel: Of it are used: ui, parameters, results, reviewer, logic.torchInstalled, assess, go_to_row,
+            errors_in_panel and refresh.
     """
 
-    def __init__(self, panel: Any) -> None:
+    def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._ui = ui = panel.ui
         self._path = ""
@@ -34,6 +37,7 @@ class WorklistSection:
         self._cases: list[WorklistCase] = []
         self._case: WorklistCase | None = None
         self._skipped: set[str] = set()
+        self._saved_at: dict[str, int] = {}  # drawing times of its segments when they were saved last
         self._decided: WorklistCase | None = None  # while its segmentation is still in the scene
         self._nodes: tuple[Any, Any] = (None, None)
         self._unseen: Any = None  # the segmentation of a case that was opened and has no scores yet
@@ -59,24 +63,25 @@ class WorklistSection:
         return self._case if segmentation is not None and segmentation.GetScene() is not None else None
 
     def has_open(self, segmentation_node: Any) -> bool:
-        """Whether a segmentation is that of the open case, and not another one of the scene."""
+        """Whether a segmentation is the one of the open case."""
         return self.case is not None and segmentation_node is self._nodes[1]
 
     def open(self) -> None:
         """Open the worklist of the folder or manifest that is written in the panel."""
         if not self._path:
             raise InputError("No worklist is chosen: choose the folder of a cohort's results, or a manifest.")
-        if not self._panel.review.reviewer.strip():
-            raise InputError("Nobody signs the decisions: enter your name as the reviewer first.")
+        if not self._panel.reviewer.strip():
+            raise InputError("The reviewer has no name: enter your name as the reviewer first.")
         self._close()
         self._skipped.clear()
-        self._worklist = Worklist.open(self._path, self._panel.review.reviewer)
+        self._worklist = Worklist.open(self._path, self._panel.reviewer)
         self._keep_alive(self._worklist)
         self.show()
 
     def next(self) -> None:
-        """Open the worst case left, but for those that were left undecided before: these come last."""
-        if self._worklist is None:
+        """Open the worst case left; those that were left undecided before come last."""
+        parameters = self._panel.parameters
+        if self._worklist is None or parameters is None:
             return
         if self.case is not None:
             self._skipped.add(self.case.name)
@@ -89,22 +94,22 @@ class WorklistSection:
             self.show()
             self._ui.statusLabel.setText(_("No case is left: each one is decided or open elsewhere."))
             return
-        self._load(case)
+        self._load(case, parameters)
 
     def open_selected(self) -> None:
-        """Open the selected case; asks before it is taken from somebody else."""
-        row = self._ui.worklistTable.currentRow()
-        if self._worklist is None or not 0 <= row < len(self._cases):
+        """Open the selected case; asks first where another reviewer has it open."""
+        row, parameters = self._ui.worklistTable.currentRow(), self._panel.parameters
+        if self._worklist is None or parameters is None or not 0 <= row < len(self._cases):
             return
         chosen = self._worklist.case(self._cases[row].name)
         theirs = chosen.status is ReviewStatus.IN_PROGRESS and chosen.name != (self._case.name if self._case else None)
-        question = _("The case {case} is open at {reviewer}'s. Take it over?").format(
+        question = _("The case {case} is open in a session of {reviewer}. Take it over?").format(
             case=chosen.name, reviewer=chosen.reviewer
         )
         if theirs and not slicer.util.confirmYesNoDisplay(question):
             return
         self._close()
-        self._load(self._worklist.open_case(chosen.name, take_over=theirs))
+        self._load(self._worklist.open_case(chosen.name, take_over=theirs), parameters)
 
     def save(self) -> None:
         """Save the open case as a new version beside the original."""
@@ -129,20 +134,20 @@ class WorklistSection:
         self.show()
 
     def leave(self) -> None:
-        """Let go of the open case, since its nodes go; what was changed is saved as a new version."""
+        """Put the open case back before its nodes are removed; changes are saved as a new version."""
         case = self._case or self._decided
-        with self._panel.errorsInPanel():
+        with self._panel.errors_in_panel():
             if self._worklist is not None and case is not None and self._changed():
                 self._save_before_closing(self._worklist, case)
-        with self._panel.errorsInPanel():
+        with self._panel.errors_in_panel():
             self._put_back()
         self._nodes, self._decided, self._unseen = (None, None), None, None
         self._enable()
 
     def forget(self) -> None:
-        """Leave the open case and the worklist, since the panel goes."""
+        """Leave the open case and the worklist, before the panel is deleted."""
         self.leave()
-        self._worklist = None  # or the sign of life would go on
+        self._worklist = None  # ends the signs of life
 
     def show(self) -> None:
         """Show the cases as they stand."""
@@ -169,23 +174,23 @@ class WorklistSection:
         self._ui.worklistLabel.setText(_("{done} of {cases} cases decided.").format(done=done, cases=len(self._cases)))
         self._enable()
 
-    def _load(self, case: WorklistCase) -> None:
+    def _load(self, case: WorklistCase, parameters: Parameters) -> None:
         self._case = case
         try:
-            self._nodes = load_case(slicer.mrmlScene, case, self._panel.parameters.threshold)
+            self._nodes = load_case(slicer.mrmlScene, case, parameters.threshold)
         except Exception:
-            self._skipped.add(case.name)  # or Next would try it for ever, and no other
+            self._skipped.add(case.name)  # else Next would try this case again and again
             self._put_back()
             self.show()
             raise
         self._saved_at = drawing_times(self._nodes[1])
         self.show()
-        self._show_in_panel(case, *self._nodes)
+        self._show_in_panel(case, parameters)
 
-    def _show_in_panel(self, case: WorklistCase, volume_node: Any, segmentation_node: Any) -> None:
+    def _show_in_panel(self, case: WorklistCase, parameters: Parameters) -> None:
         """Choose the case's nodes and segments; without stored scores it is assessed."""
+        volume_node, segmentation_node = self._nodes
         chosen = chosen_segments(segmentation_node, case)
-        parameters = self._panel.parameters
         was_modifying = parameters.StartModify()
         parameters.segmentation, parameters.volume = segmentation_node, volume_node
         parameters.deselected = "\n".join(key for key in segment_ids(segmentation_node) if key not in chosen)
@@ -195,17 +200,18 @@ class WorklistSection:
         self._unseen = segmentation_node
         self.show_worst()
         if self._unseen is not None and self._panel.logic.torchInstalled():
-            self._panel.onAssess()
+            self._panel.assess()
 
     def show_worst(self) -> None:
         """Go to the worst slice of the case that was opened, once it has scores."""
-        chosen = self._panel.parameters is not None and self._panel.parameters.segmentation is self._unseen
+        parameters = self._panel.parameters
+        chosen = parameters is not None and parameters.segmentation is self._unseen
         if self._unseen is not None and chosen and self._panel.results.reports:
             self._unseen = None
-            self._panel.navigation.go_to_row(0)
+            self._panel.go_to_row(0)
 
     def _run(self, action: Callable[[], None]) -> None:
-        with self._panel.errorsInPanel():
+        with self._panel.errors_in_panel():
             action()
 
     def _close(self) -> None:
@@ -223,7 +229,7 @@ class WorklistSection:
         if self._case is not None:
             self.save()
             return
-        # Edited after it was decided: the decision holds for the new version, unless somebody decided otherwise since.
+        # Edited after it was decided: the decision holds for the new version, unless another one was made since.
         now = worklist.case(case.name)
         if (now.status, now.decided) != (case.status, case.decided):
             saved = worklist.save(case.name, lambda path: save_segmentation(self._nodes[1], path))
@@ -262,7 +268,7 @@ class WorklistSection:
 
     def _keep_alive(self, worklist: Worklist) -> None:
         if worklist is self._worklist:
-            with suppress(WorklistError):  # locked, or the network is away: the next minute may do better
+            with suppress(WorklistError):  # locked, or the network is gone: it is tried again in a minute
                 worklist.keep_alive()
             qt.QTimer.singleShot(_KEEP_ALIVE_MS, lambda: self._keep_alive(worklist))
 

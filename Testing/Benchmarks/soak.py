@@ -63,7 +63,8 @@ def soak_edits(repeats: int) -> None:
     import slicer
 
     module.SegQualityQCLogic().loadDemo()
-    panel = open_panel(module)
+    widget = open_panel(module)
+    panel = widget.panel
     panel.ui.assessButton.click()
     process_events(lambda: panel.results is not None and not panel.steps.running, 300)
     segmentation = panel.parameters.segmentation
@@ -82,7 +83,7 @@ def soak_edits(repeats: int) -> None:
 
     measures = {"memory KiB": memory_kib, "nodes": scene.GetNumberOfNodes, "observers": observers}
     soaked("edits of a slice, scored again in the panel", repeats, edit, measures)
-    panel.cleanup()
+    widget.cleanup()
 
 
 def main() -> None:

@@ -17,15 +17,15 @@ from slicer_harness.application import open_panel, process_events, start
 modules = Path(sys.argv[1])
 module = start(modules / "SegQualityQC.py")
 module.SegQualityQCLogic().loadDemo()
-panel = open_panel(module)
-panel.ui.assessButton.click()
-process_events(lambda: not panel.steps.running)
+widget = open_panel(module)
+widget.ui.assessButton.click()
+process_events(lambda: not widget.panel.steps.running)
 import SegQualityQCLib
 from SegQualityQCLib.resources import resources_folder
 print(SegQualityQCLib.__file__)
 print(resources_folder())
-print(panel.ui.resultsTable.rowCount())
-panel.cleanup()
+print(widget.ui.resultsTable.rowCount())
+widget.cleanup()
 """
 
 
