@@ -15,7 +15,7 @@ from SegQualityQCLib.scene.reviews import Review, Reviews
 @pytest.fixture
 def panel():
     widget = assessed_demo()
-    yield widget
+    yield widget.panel
     widget.cleanup()
 
 

@@ -3,6 +3,8 @@
 import csv
 import shutil
 import sqlite3
+from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pytest
@@ -62,7 +64,7 @@ def cohort(cohort_files, tmp_path):
 def panel():
     widget = open_panel(start())
     widget.ui.reviewerEdit.setText("Dr A")
-    yield widget
+    yield widget.panel
     widget.cleanup()
 
 
@@ -159,17 +161,33 @@ def test_a_segment_is_chosen_by_its_label_also_where_it_has_a_name(panel, cohort
     assert [report.case.segment for report in panel.results.reports.values()] == ["wall"]
 
 
-def test_a_sign_of_life_that_fails_is_followed_by_the_next(panel, cohort, monkeypatch):
+@pytest.fixture
+def timers(monkeypatch):
+    """What the panel left to do later: (milliseconds, action)."""
+    left = []
+    monkeypatch.setattr("qt.QTimer.singleShot", lambda ms, action: left.append((ms, action)))
+    return left
+
+
+def last_sign_of_life(worklist_file):
+    with closing(sqlite3.connect(worklist_file)) as db:
+        return db.execute("SELECT max(seen) FROM sessions").fetchone()[0]
+
+
+def test_a_sign_of_life_that_fails_is_followed_by_the_next(panel, cohort, timers, monkeypatch):
+    monkeypatch.setattr(Worklist, "open", partial(Worklist.open, patience_s=0.1))
     opened(panel, cohort / "results")
-    worklist, later = panel.worklist._worklist, []
-    monkeypatch.setattr("qt.QTimer.singleShot", lambda ms, action: later.append(action))
-    other = sqlite3.connect(worklist.path, isolation_level=None)
-    worklist._storage.patience_s = 0.1
-    other.execute("BEGIN EXCLUSIVE")
-    panel.worklist._keep_alive(worklist)
-    other.execute("ROLLBACK")
-    other.close()
-    assert len(later) == 1
+    file = Worklist.open(cohort / "results", "Dr B", read_only=True).path
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        _, action = timers.pop()
+        action()
+        other.execute("ROLLBACK")
+    before = last_sign_of_life(file)
+    ((pause, action),) = timers
+    assert pause == 60_000
+    action()
+    assert last_sign_of_life(file) > before
 
 
 def test_a_manifest_without_scores_is_assessed_when_a_case_is_opened(panel, cohort):
@@ -288,21 +306,23 @@ def test_corrections_are_saved_when_the_case_goes_without_a_question(panel, coho
     if way == "closing the scene":
         slicer.mrmlScene.Clear(0)
     else:
-        panel.cleanup()
+        slicer.modules.SegQualityQCWidget.cleanup()
     assert "worse.v2.seg.nrrd" in panel.ui.statusLabel.text()
     assert (cohort / "worse.v2.seg.nrrd").is_file() and (cohort / "worse.nii.gz").read_bytes() == original
     case = Worklist.open(cohort / "results", "Dr B").case("worse")
     assert (case.status, case.saved.name) == (ReviewStatus.TODO, "worse.v2.seg.nrrd")
 
 
-def test_leaving_slicer_puts_the_case_back_and_gives_no_more_sign_of_life(panel, cohort, monkeypatch):
+def test_leaving_slicer_puts_the_case_back_and_gives_no_more_sign_of_life(panel, cohort, timers):
     opened(panel, cohort / "results").ui.nextCaseButton.click()
-    worklist = panel.worklist._worklist
-    panel.cleanup()
-    assert Worklist.open(cohort / "results", "Dr B").case("worse").status is ReviewStatus.TODO
+    slicer.modules.SegQualityQCWidget.cleanup()
+    other = Worklist.open(cohort / "results", "Dr B")
+    assert other.case("worse").status is ReviewStatus.TODO
     assert not list(cohort.glob("*.v2.*"))
-    monkeypatch.setattr(worklist, "keep_alive", lambda: pytest.fail("a sign of life"))
-    panel.worklist._keep_alive(worklist)
+    before = last_sign_of_life(other.path)
+    for _, action in [timers.pop() for _ in range(len(timers))]:
+        action()
+    assert last_sign_of_life(other.path) == before and timers == []
 
 
 def test_after_the_scene_is_closed_the_worklist_goes_on(panel, cohort):

@@ -186,7 +186,7 @@ def _view_node(scene, name):
 
 
 def open_panel(module):
-    """The module's widget in a window of a panel's usual width."""
+    """The module's widget, in a window of a panel's usual width; its ``panel`` is what it shows and does."""
     window = QtWidgets.QWidget()
     window.setLayout(QtWidgets.QVBoxLayout())
     window.resize(470, 860)
@@ -196,6 +196,16 @@ def open_panel(module):
     widget.enter()
     window.show()
     return widget
+
+
+def leave_module():
+    """As the user does who opens another module."""
+    slicer.modules.SegQualityQCWidget.exit()
+
+
+def return_to_module():
+    """As the user does who opens the module again."""
+    slicer.modules.SegQualityQCWidget.enter()
 
 
 def process_events(until, seconds=30.0):

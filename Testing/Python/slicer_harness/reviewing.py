@@ -11,12 +11,12 @@ from .application import open_panel, process_events, start
 
 
 def assessed_demo():
-    """The panel, opened on the demo heart and assessed, with a reviewer's name."""
+    """The module's widget, opened on the demo heart and assessed, with a reviewer's name."""
     module = start()
     module.SegQualityQCLogic().loadDemo()
     widget = open_panel(module)
     widget.ui.assessButton.click()
-    wait(widget)
+    wait(widget.panel)
     widget.ui.reviewerEdit.setText("Dr A")
     return widget
 

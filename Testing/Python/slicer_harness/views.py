@@ -82,3 +82,16 @@ class LayoutManager(QtCore.QObject):
 
     def plotWidget(self, n):
         return self._plot
+
+
+def props_in(name):
+    """The props that a slice view of the layout draws."""
+    window = slicer.app.layoutManager().sliceWidget(name).sliceView().renderWindow()
+    props = window.GetRenderers().GetFirstRenderer().GetViewProps()
+    return [props.GetItemAsObject(n) for n in range(props.GetNumberOfItems())]
+
+
+def text_in(name):
+    """The text that a slice view shows; None where it shows none."""
+    texts = [prop for prop in props_in(name) if prop.IsA("vtkTextActor") and prop.GetVisibility()]
+    return texts[0].GetInput() if texts else None
