@@ -251,8 +251,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def iterAssess(self, volumeNode, segmentationNode, segmentIds=None, **options):
         """The steps of :meth:`assess`; closing the iterator before its end leaves the scene as it was."""
-        options |= {"segment_ids": segmentIds, "model_folders": tuple(self.modelFolders())}
-        yield from self._scorer().iter_assess(volumeNode, segmentationNode, **options)
+        yield from self._scorer().iter_assess(volumeNode, segmentationNode, segment_ids=segmentIds, **options)
 
     def rescore(self, segmentationNode, threshold=0.7):
         """Score the slices of an assessed segmentation that were edited since; returns the reports.
@@ -266,7 +265,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def iterRescore(self, segmentationNode, threshold):
         """The steps of :meth:`rescore`."""
-        yield from self._scorer().iter_rescore(segmentationNode, threshold, tuple(self.modelFolders()))
+        yield from self._scorer().iter_rescore(segmentationNode, threshold)
 
     def signSlice(self, segmentationNode, segmentId, index, review):
         """Keep a decision (SegQualityQCLib.scene.reviews.Review) on a slice as it is drawn now.
@@ -280,13 +279,13 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
         """Keep a decision on the whole case as it is drawn now; see :meth:`signSlice`."""
         self._scorer().sign_case(segmentationNode, review)
 
-    @staticmethod
-    def _scorer():
+    def _scorer(self):
         """Keeps the loaded models, for all instances together."""
         from SegQualityQCLib.scene.scorer import SceneScorer
 
-        if SegQualityQCLogic._shared is None:
-            SegQualityQCLogic._shared = SceneScorer()
+        folders = tuple(self.modelFolders())
+        if SegQualityQCLogic._shared is None or SegQualityQCLogic._shared.model_folders != folders:
+            SegQualityQCLogic._shared = SceneScorer(folders)
         return SegQualityQCLogic._shared
 
     def modelFolders(self):
@@ -312,7 +311,7 @@ class SegQualityQCLogic(ScriptedLoadableModuleLogic):
 
     def segmentModels(self, segmentationNode, model):
         """Identifier, name, name of the model and whether it fits, of each segment."""
-        return self._scorer().segment_models(segmentationNode, model or None, tuple(self.modelFolders()))
+        return self._scorer().segment_models(segmentationNode, model or None)
 
     def results(self, segmentationNode):
         """The results that a segmentation keeps (SegQualityQCLib.scene.stored_results.Results)."""

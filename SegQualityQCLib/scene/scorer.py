@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import SegQualityError
-from ..estimators.selection import EstimatorCache
+from ..estimators.loading import EstimatorCache
 from .assessment import Progress, Request, iter_assess, model_fits
 from .navigation import go_to_segment
 from .node_cases import segment_ids
@@ -28,23 +28,23 @@ class SceneScorer:
         scorer = SceneScorer()
         for progress in scorer.iter_assess(volume_node, segmentation_node):
             print(progress.text)
+
+    Args:
+        model_folders: The user's own folders of models.
     """
 
-    def __init__(self) -> None:
-        self._estimators = EstimatorCache()
+    def __init__(self, model_folders: tuple[str, ...] = ()) -> None:
+        self.model_folders = model_folders
+        self._estimators = EstimatorCache(model_folders)
         self._edited = EditedCases()
 
     def iter_assess(self, volume_node: Any, segmentation_node: Any, **options: Any) -> Iterator[Progress]:
         """The steps of an assessment; the options are the other attributes of :class:`.assessment.Request`."""
         return iter_assess(Request(volume_node, segmentation_node, **options), self._estimators)
 
-    def iter_rescore(
-        self, segmentation_node: Any, threshold: float, model_folders: tuple[str, ...] = ()
-    ) -> Iterator[Progress]:
+    def iter_rescore(self, segmentation_node: Any, threshold: float) -> Iterator[Progress]:
         """The steps of scoring edited slices again; see :func:`.rescoring.iter_rescore`."""
-        return iter_rescore(
-            segmentation_node, self._estimators, self._edited, threshold=threshold, model_folders=model_folders
-        )
+        return iter_rescore(segmentation_node, self._estimators, self._edited, threshold=threshold)
 
     def sign_slice(self, segmentation_node: Any, segment_id: str, index: int, review: Review) -> None:
         """Keep a decision on a slice as it is drawn now; see :func:`.sign_off.sign_slice`."""
@@ -54,22 +54,19 @@ class SceneScorer:
         """Keep a decision on the whole case as it is drawn now; see :func:`.sign_off.sign_case`."""
         sign_case(segmentation_node, self._edited, review)
 
-    def segment_models(
-        self, segmentation_node: Any, model: str | None = None, model_folders: tuple[str, ...] = ()
-    ) -> list[tuple[str, str, str, bool]]:
+    def segment_models(self, segmentation_node: Any, model: str | None = None) -> list[tuple[str, str, str, bool]]:
         """Identifier, name, name of the model and whether it fits, of each segment.
 
         Args:
             segmentation_node: The segmentation.
             model: Name or folder of a model; ``None`` takes the one that fits each segment.
-            model_folders: Further folders with models.
         """
-        request = Request(None, segmentation_node, model=model, model_folders=model_folders)
+        request = Request(None, segmentation_node, model=model)
         found = []
         for segment_id in segment_ids(segmentation_node):
             name = segmentation_node.GetSegmentation().GetSegment(segment_id).GetName()
             try:
-                found.append((segment_id, name, *model_fits(request, segment_id)))
+                found.append((segment_id, name, *model_fits(request, segment_id, self._estimators.selection)))
             except SegQualityError:
                 found.append((segment_id, name, _("no usable model"), True))
         return found

@@ -287,3 +287,13 @@ def test_a_new_family_works_through_a_cohort(toy_folder, files, tmp_path):
         end = run_cohort(some_cases(files, 2), tmp_path / "out", options=options, scheduler=cluster.scheduler_address)
     assert (end.done, end.failed) == (2, 0)
     assert {r.model.name for _, result in CohortFolder(tmp_path / "out").results() for r in result.reports} == {"toy"}
+
+
+def test_a_new_family_works_through_the_modules_logic(toy_folder):
+    from slicer_harness.application import start
+
+    logic = start().SegQualityQCLogic()
+    volume, segmentation = logic.loadDemo()
+    ((key, report),) = logic.assess(volume, segmentation, model=str(toy_folder)).items()
+    assert report.model.name == "toy" and logic.results(segmentation).reports == {key: report}
+    assert logic.segmentModels(segmentation, str(toy_folder)) == [(key, SEGMENT, "toy", True)]
