@@ -12,6 +12,7 @@ from typing import Any
 
 from ..case.terminology import Target
 from ..report.calibration import Calibration
+from ..storage.json_numbers import finite_number
 
 SCHEMA = 2
 _READ = (1, 2)
@@ -81,7 +82,7 @@ class TrainedTarget:
         label = entry.get("label")
         if label is not None and type(label) is not int:
             raise ValueError(f"the label {str(label)[:40]!r} of its target is not a whole number")
-        evaluation = Evaluation(test_set, {name: finite(value) for name, value in figures.items()})
+        evaluation = Evaluation(test_set, {name: finite_number(value) for name, value in figures.items()})
         calibration = Calibration.from_dict(entry["calibration"])
         return cls(structure, calibration, evaluation, snomed.get("meaning", ""), label)
 
@@ -168,17 +169,6 @@ class BundleHeader:
             modality=str(quality.get("modality", "")),
             further={key: value for key, value in metadata.items() if key not in (*_TEXTS, "quality")},
         )
-
-
-def finite(value: Any) -> float:
-    """A finite number of a JSON file.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{str(value)[:40]!r} is not a number")
-    return float(value)
 
 
 def _as_schema_2(quality: Any) -> dict[str, Any]:

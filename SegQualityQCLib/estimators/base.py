@@ -14,6 +14,7 @@ from ..bundles.bundle import ModelBundle
 from ..bundles.header import TrainedTarget
 from ..case.case import Case, CaseInput
 from ..errors import InputError
+from ..report.codes import CaseFlag
 from ..report.report import ModelIdentity, QualityReport, SliceScore
 from .report_building import build_report
 from .slice_rules import SliceEstimate, SliceRules
@@ -180,7 +181,7 @@ class Estimator(ABC, Generic[Prepared]):
             for score in report.slices
         ]
         # What was known of the segment when the case was assessed, the scene's segment may not say.
-        matched = "model_unmatched" not in report.flags or self._target_of(case) is not None
+        matched = CaseFlag.MODEL_UNMATCHED not in report.flags or self._target_of(case) is not None
         return self._report(case, scores, prepared, target, matched)
 
     def _check_inputs(self, case: Case) -> None:

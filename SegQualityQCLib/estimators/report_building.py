@@ -10,7 +10,8 @@ from .. import __version__
 from ..case.case import Case
 from ..case.grids import AXIS_NAMES
 from ..report.calibration import Calibration
-from ..report.report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, Status
+from ..report.codes import CaseFlag, Status
+from ..report.report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore
 from ..report.volume_score import volume_score
 
 
@@ -36,10 +37,10 @@ def build_report(
         flags: What the estimator has to say of the whole case.
     """
     statuses = {score.status for score in scores}
-    said = list(case.flags)
-    said += [] if matched else ["model_unmatched"]
-    said += ["gaps"] if Status.GAP in statuses else []
-    said += ["partly_scored"] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
+    said: list[str] = list(case.flags)
+    said += [] if matched else [CaseFlag.MODEL_UNMATCHED]
+    said += [CaseFlag.GAPS] if Status.GAP in statuses else []
+    said += [CaseFlag.PARTLY_SCORED] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
     said += flags
     return QualityReport(
         model=model,

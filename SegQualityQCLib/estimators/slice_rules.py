@@ -8,7 +8,8 @@ import numpy as np
 
 from ..case.case import Case
 from ..report.calibration import IntervalTable
-from ..report.report import SliceScore, Status
+from ..report.codes import SliceFlag, Status
+from ..report.report import SliceScore
 
 # An end slice that still has this share of the median area hints that the structure goes on beyond it.
 _GOES_ON_ABOVE = 0.5
@@ -71,5 +72,5 @@ class SliceRules:
     def _beyond_the_end(self, index: int) -> tuple[str, ...]:
         for end, neighbour in ((self._first, self._first - 1), (self._last, self._last + 1)):
             if index == neighbour and end >= 0 and self._area[end] >= _GOES_ON_ABOVE * self._median_area > 0:
-                return ("check",)
+                return (SliceFlag.CHECK,)
         return ()

@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..report.report import SliceScore
+from ..report.wording import short_words
 from ..scene.ordering import ordered_slices
 from ..scene.slice_marks import colour_of_score
 from ..scene.stored_results import Results
@@ -112,17 +113,5 @@ def _number(dice: float | None) -> str:
 
 def _status_text(score: SliceScore, low: bool) -> str:
     """A slice's status, flags included, in words that can be translated."""
-    names = {
-        "scored": _("scored"),
-        "empty": _("empty"),
-        "gap": _("gap"),
-        "out_of_window": _("reaches outside the window"),
-        "unfamiliar": _("unfamiliar"),
-    }
-    flags = {
-        "check": _("check: may go on here"),
-        "image": _("image unlike the training data"),
-        "too_small": _("too small"),
-    }
-    name = _("low") if low and score.dice is not None else names[score.status.value]
-    return ", ".join([name, *(flags.get(flag, flag) for flag in score.flags)])
+    name = _("low") if low and score.dice is not None else _(short_words(score.status))
+    return ", ".join([name, *(_(short_words(flag)) for flag in score.flags)])

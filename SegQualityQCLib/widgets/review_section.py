@@ -5,6 +5,7 @@ from __future__ import annotations
 import slicer
 from slicer.i18n import tr as _
 
+from ..review.decisions import Decision
 from ..scene.originals import drop_original
 from ..scene.reviews import Review, low_slices
 from ..scene.stored_results import Results
@@ -30,12 +31,12 @@ class ReviewSection:
         ui.reviewerEdit.connect("textChanged(QString)", self._on_reviewer)
         ui.commentEdit.connect("textChanged(QString)", self._on_comment)
         for button, decision in (
-            (ui.acceptButton, "accepted"),
-            (ui.correctedButton, "corrected"),
-            (ui.flagButton, "flagged"),
+            (ui.acceptButton, Decision.ACCEPTED),
+            (ui.correctedButton, Decision.CORRECTED),
+            (ui.flagButton, Decision.FLAGGED),
         ):
             button.connect("clicked(bool)", lambda checked=False, decision=decision: self.decide(decision))
-        for button, decision in ((ui.acceptCaseButton, "accepted"), (ui.flagCaseButton, "flagged")):
+        for button, decision in ((ui.acceptCaseButton, Decision.ACCEPTED), (ui.flagCaseButton, Decision.FLAGGED)):
             button.connect("clicked(bool)", lambda checked=False, decision=decision: self._decide_case(decision))
 
     @property
@@ -62,7 +63,7 @@ class ReviewSection:
         with self._panel.errors_in_panel():
             review = Review.now(decision, self._reviewer, self._comment)
             self._panel.logic.signCase(parameters.segmentation, review)
-            if decision == "accepted":
+            if decision == Decision.ACCEPTED:
                 drop_original(parameters.segmentation)
             self._panel.decide_open_case(parameters.segmentation, decision, review.comment)
             self._panel.ui.commentEdit.setText("")

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 
 from slicer.i18n import tr as _
 
+from ..report.codes import CaseFlag
 from ..report.report import QualityReport
+from ..report.wording import note
+
+_SHOWN_ELSEWHERE = {CaseFlag.GAPS, CaseFlag.PARTLY_SCORED}
 
 
 def summary(reports: Mapping[str, QualityReport], threshold: float) -> str:
@@ -36,10 +40,6 @@ def _volume_line(report: QualityReport, threshold: float) -> str:
 
 
 def _flag_lines(report: QualityReport) -> list[str]:
-    """What each flag of a report means; flags that the table shows are left out."""
-    sentences = {
-        "model_unmatched": _("The model {model} was made for another structure.").format(model=report.model.name),
-        "cropped_to_image": _("It reaches out of the image: what lies outside is not in these figures."),
-        "gpu_memory": _("The GPU ran out of memory: smaller batches or the CPU were used."),
-    }
-    return [sentence for flag, sentence in sentences.items() if flag in report.flags]
+    """What each flag of a report means; flags that the table or the line above show are left out."""
+    notes = [note(flag, report) for flag in report.flags if flag not in _SHOWN_ELSEWHERE]
+    return [_(f"{text[:1].upper()}{text[1:]}.") for text in notes]

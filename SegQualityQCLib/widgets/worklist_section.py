@@ -12,7 +12,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import InputError, WorklistError
-from ..review.worklist import ReviewStatus, Worklist, WorklistCase
+from ..review.decisions import Decision, ReviewStatus
+from ..review.worklist import Worklist, WorklistCase
 from ..scene.node_cases import segment_ids
 from ..scene.worklist_cases import chosen_segments, close_case, drawing_times, load_case, save_segmentation
 from .module_protocol import Parameters
@@ -128,7 +129,7 @@ class WorklistSection:
         if self._changed():
             self.save()
         corrected = self._worklist.case(self._case.name).saved is not None
-        status = ReviewStatus.CORRECTED if decision == "accepted" and corrected else ReviewStatus(decision)
+        status = ReviewStatus.CORRECTED if decision == Decision.ACCEPTED and corrected else ReviewStatus(decision)
         self._decided = self._worklist.decide(self._case.name, status, comment)
         self._case = None
         self.show()

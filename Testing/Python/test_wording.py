@@ -24,7 +24,7 @@ FEWEST_WORDS = 3  # shorter ones, such as "empty", are ordinary words of any fil
 
 # The layers below the report, and who writes and shows codes, name a code by its enum; these may not import it.
 BELOW_THE_REPORT = ("case/", "reading/")
-NAME_CODES = ("report", "review", "cohort", "cli", "scene")
+NAME_CODES = ("report", "estimators", "review", "cohort", "cli", "scene", "widgets")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ...bundles.bundle import ModelBundle, unusable_metadata_refused
 from ...case.case import Case, CaseInput
 from ...case.field_of_view import FieldOfView, field_of_view_around_mask, reaches_outside
 from ...errors import BundleError, InputError
-from ...report.report import Status
+from ...report.codes import CaseFlag, SliceFlag, Status
 from ..base import Estimator
 from ..distribution_check import is_familiar
 from ..slice_rules import SliceEstimate
@@ -88,7 +88,7 @@ class NetworkEstimator(Estimator[PreparedImage]):
     @property
     def flags(self) -> tuple[str, ...]:
         """Whether the GPU ran out of memory."""
-        return ("gpu_memory",) if self.short_of_memory else ()
+        return (CaseFlag.GPU_MEMORY,) if self.short_of_memory else ()
 
     def prepare(self, case: Case, parameters: Mapping[str, Any] | None = None) -> PreparedImage:
         """The image in a field of view that is centred on the candidate, or in that of an earlier report."""
@@ -107,7 +107,7 @@ class NetworkEstimator(Estimator[PreparedImage]):
         image, mask = prepared.image(inside), prepared.mask(case, inside)
         seen: NDArray[np.bool_] = np.any(mask.reshape(len(mask), -1), axis=1)
         estimates |= {
-            index: SliceEstimate.without_number(Status.UNFAMILIAR, "too_small")
+            index: SliceEstimate.without_number(Status.UNFAMILIAR, SliceFlag.TOO_SMALL)
             for index, has in zip(inside, seen, strict=True)
             if not has
         }
@@ -164,7 +164,7 @@ class NetworkEstimator(Estimator[PreparedImage]):
         return self.in_memory(forward, image, mask)
 
     def _estimates(self, image: NDArray[np.float32], mask: NDArray[np.uint8]) -> list[SliceEstimate]:
-        unlike = SliceEstimate.without_number(Status.UNFAMILIAR, "image")
+        unlike = SliceEstimate.without_number(Status.UNFAMILIAR, SliceFlag.IMAGE)
         familiar = is_familiar(self.settings.distribution, image)
         return [
             SliceEstimate(float(dice), float(spread)) if known else unlike

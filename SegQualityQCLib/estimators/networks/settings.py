@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...bundles.header import finite
+from ...storage.json_numbers import finite_number, is_whole_number
 from ..distribution_check import ImageDistribution
 
 INTENSITY_PERCENTILES = (0.5, 99.5)
@@ -49,7 +49,7 @@ class NetworkSettings:
     def read(cls, block: Mapping[str, Any], files: Collection[str]) -> NetworkSettings:
         """Check the block of a bundle; see :class:`~SegQualityQCLib.estimators.registry.Settings`."""
         window = block["window"]
-        if not _whole_within(window["size"], 16, _MAX_SIDE) or not 0.01 <= finite(window["spacing_mm"]) <= 100:
+        if not is_whole_number(window["size"], 16, _MAX_SIDE) or not 0.01 <= finite_number(window["spacing_mm"]) <= 100:
             raise ValueError(f"its window {window!r} is impossible")
         if block["intensity"] != _INTENSITY:
             raise ValueError(f"its intensity rule {block['intensity']!r} is not known")
@@ -94,7 +94,7 @@ class RecRegSettings(NetworkSettings):
 
 def _check_sizes(network: Mapping[str, Any], side: int) -> None:
     sizes = [*network.get("filters", []), *network.get("hidden", []), network.get("convolutions", 1)]
-    if len(sizes) > 32 or not all(_whole_within(size, 1, _MAX_FILTERS) for size in sizes):
+    if len(sizes) > 32 or not all(is_whole_number(size, 1, _MAX_FILTERS) for size in sizes):
         raise ValueError("its networks have impossible sizes")
     if side**2 * max([1, *network.get("filters", [])]) > _MAX_PIXELS or sizes[-1] > _MAX_CONVOLUTIONS:
         raise ValueError("its networks are larger than any known one")
@@ -102,10 +102,6 @@ def _check_sizes(network: Mapping[str, Any], side: int) -> None:
 
 
 def _checked_smoothing(pixels: Any) -> float:
-    if not 0 <= finite(pixels) <= _MAX_SMOOTHING:
+    if not 0 <= finite_number(pixels) <= _MAX_SMOOTHING:
         raise ValueError("its networks smooth over an impossible distance")
     return float(pixels)
-
-
-def _whole_within(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
