@@ -275,10 +275,4 @@ class WorklistSection:
 
 
 def _status_names() -> dict[ReviewStatus, str]:
-    return {
-        ReviewStatus.TODO: _("to do"),
-        ReviewStatus.IN_PROGRESS: _("in progress"),
-        ReviewStatus.ACCEPTED: _("accepted"),
-        ReviewStatus.CORRECTED: _("corrected"),
-        ReviewStatus.FLAGGED: _("flagged"),
-    }
+    return {status: _(status.value) for status in ReviewStatus}
