@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from ..case.case import Case
-from ..case.checks import check_positions, checked_image, checked_labelmap, labels_of, name_of_label
+from ..case.checks import checked_image
 from ..errors import InputError, OutsideImageError
-from .images import read_file, read_image
-from .seg_nrrd import _named_segments
-from .segments import _check_number, _chosen, _is_drawn, _listed, _Segment
+from .images import read_image
+from .segment_choice import chosen_segments
+from .segmentations import read_segmentation
+from .segments import Segment, SegmentationFile
 
 
 def read_cases(
@@ -47,63 +48,54 @@ def read_cases(
         raise InputError("A label and a segment name were both given: use one of them.")
     image_path, segmentation_path = Path(image_path), Path(segmentation_path)
     image = read_image(image_path)
-    stored = read_file(segmentation_path, "segmentation")
-    check_positions(image, stored, image_path.name, segmentation_path.name)
+    file = read_segmentation(segmentation_path, image, image_path.name)
     image = checked_image(image, image_path.name)
-    named = _named_segments(segmentation_path)
-    layers = [stored]
-    if named and stored.GetNumberOfComponentsPerPixel() > 1:
-        layers = [
-            sitk.VectorIndexSelectionCast(stored, layer) for layer in range(stored.GetNumberOfComponentsPerPixel())
-        ]
-    del stored
-    name = segmentation_path.name
-    drawn = [sitk.GetArrayViewFromImage(layer).any() for layer in layers]
-    layers = [
-        checked_labelmap(layer, name) if has or not any(drawn) else layer
-        for layer, has in zip(layers, drawn, strict=True)
-    ]
-    structures = structures or {}
-    segments = named or [
-        _Segment(name_of_label(value), value, structure=structures.get(value)) for value in labels_of(layers[0])
-    ]
-    if label is None and not named:
-        _check_number(segments, name)
-    chosen = _chosen(segments, label, segment, name)
-    if named and len(chosen) == 1 and not _is_drawn(chosen[0], layers):
-        others = _listed([one for one in segments if _is_drawn(one, layers)])
-        drawn_ones = f" ({others})" if others else ""
-        raise InputError(f"The segment {chosen[0].name} of {name} is empty: choose one that is drawn{drawn_ones}.")
-    if len(chosen) > 1:  # an empty one among several does not stop the others
-        present = [set(labels_of(layer)) for layer in layers]
-        chosen = [one for one in chosen if 0 <= one.layer < len(layers) and one.label in present[one.layer]]
-    if not chosen:
-        raise InputError(f"The segmentation {name} is empty: draw something, or choose another file.")
+    if structures is not None:
+        file = file.with_structures(structures)
+    return cut_cases(image, image_path.name, file, chosen_segments(file, label, segment), axis)
+
+
+def cut_cases(
+    image: sitk.Image,
+    image_name: str,
+    file: SegmentationFile,
+    segments: Sequence[Segment],
+    axis: int | str | None = None,
+) -> list[Case]:
+    """Make one case of each of some segments of a file; the file's layers are released on the way.
+
+    Args:
+        image: 3-D image.
+        image_name: What messages and reports call it.
+        file: The segmentation file.
+        segments: Segments of it, at least one.
+        axis: Slice axis, see :meth:`Case.from_images`.
+
+    Returns:
+        The cases of the segments that overlap the image.
+
+    Raises:
+        InputError: A segment cannot be assessed, or none overlaps the image.
+    """
     cases: list[Case] = []
     outside: list[OutsideImageError] = []
-    several = len(chosen) > 1
-    while chosen:
-        one = chosen.pop(0)
-        if not 0 <= one.layer < len(layers):
-            raise InputError(f"The segment {one.name} of {name} names layer {one.layer}, which the file does not have.")
-        labelmap = layers[one.layer]
-        if not chosen:
-            layers.clear()  # the last mask is cut out without keeping the labelmap of a large volume
+    for number, segment in enumerate(segments, start=1):
+        labelmap = file.labelmap_of(segment)
+        if number == len(segments):
+            file.release()  # the last mask is cut out without keeping the other layers of a large volume
         try:
             case = Case.from_images(
                 image,
                 labelmap,
-                label=one.label,
+                label=segment.label,
                 axis=axis,
-                segment=one.name,
-                image_name=image_path.name,
-                segmentation_name=name,
-                terminology_code=one.code,
-                structure=one.structure,
+                segment=segment.name,
+                image_name=image_name,
+                segmentation_name=file.name,
+                terminology_code=segment.code,
+                structure=segment.structure,
             )
         except OutsideImageError as error:
-            if not several:
-                raise
             outside.append(error)
         else:
             cases.append(case)

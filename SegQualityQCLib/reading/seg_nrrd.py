@@ -1,21 +1,61 @@
-"""Names, layers and codes of the segments in a .seg.nrrd of 3D Slicer."""
+"""The .seg.nrrd of 3D Slicer: segments with names, layers and codes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import SimpleITK as sitk
+
+from ..case.checks import checked_labelmap
 from ..case.terminology import snomed_code
 from ..errors import InputError
 from ..storage.safe_text import printable
 from .checks.nrrd_header import LONGEST_HEADER
-from .segments import _Segment
+from .labelmaps import labelmap_file, read_stored
+from .segments import Segment, SegmentationFile
 
 
-def _named_segments(path: Path) -> list[_Segment]:
-    """The segments that a .seg.nrrd names; none for another file."""
-    if not has_segments(path):
-        return []
+def read_seg_nrrd(path: Path, image: sitk.Image, image_name: str) -> SegmentationFile:
+    """Read a ``.seg.nrrd``; one whose header names no segments is read as a labelmap.
+
+    Args:
+        path: The file.
+        image: The image that it belongs to.
+        image_name: Name of the image in messages.
+
+    Raises:
+        InputError: It cannot be read, its layers are not labelmaps, it is empty, or it cannot belong to the image.
+    """
+    stored = read_stored(path, image, image_name)
+    segments = _segments_of_header(path)
+    if not segments:
+        return labelmap_file(stored, path.name)
+    layers = _layers_of(stored)
+    del stored  # it is as large as all layers together
+    return SegmentationFile(path.name, segments, _checked_layers(layers, path.name), is_named=True)
+
+
+def _layers_of(stored: sitk.Image) -> list[sitk.Image]:
+    """The labelmaps that a vector image holds, as Slicer stores segments that overlap."""
+    number = stored.GetNumberOfComponentsPerPixel()
+    if number == 1:
+        return [stored]
+    return [sitk.VectorIndexSelectionCast(stored, layer) for layer in range(number)]
+
+
+def _checked_layers(layers: list[sitk.Image], name: str) -> list[sitk.Image]:
+    """The layers, checked; an empty one is an error only where all are empty."""
+    drawn = [sitk.GetArrayViewFromImage(layer).any() for layer in layers]
+    return [
+        checked_labelmap(layer, name) if has or not any(drawn) else layer
+        for layer, has in zip(layers, drawn, strict=True)
+    ]
+
+
+def _segments_of_header(path: Path) -> tuple[Segment, ...]:
     try:
         import slicerio
     except ImportError as error:
@@ -25,20 +65,20 @@ def _named_segments(path: Path) -> list[_Segment]:
     try:
         header = slicerio.read_segmentation(str(path), skip_voxels=True)
         names = segment_names(path)  # slicerio leaves out the letters that are not ASCII
-        return [
-            _Segment(
+        return tuple(
+            Segment(
                 printable(name or str(entry.get("name") or entry["id"])),
                 int(entry["labelValue"]),
                 int(entry.get("layer", 0)),
                 _code_of(entry),
             )
             for name, entry in zip(names, header["segments"], strict=True)
-        ]
+        )
     except Exception as error:  # slicerio and pynrrd raise many kinds for damaged headers
         raise InputError(f"The segments of {path.name} cannot be read: its header is damaged.") from error
 
 
-def _code_of(entry: dict) -> str | None:
+def _code_of(entry: Mapping[str, Any]) -> str | None:
     kind = entry.get("terminology", {}).get("type")
     return snomed_code(str(kind[0]), str(kind[1])) if kind and len(kind) > 1 else None
 

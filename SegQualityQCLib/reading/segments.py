@@ -1,23 +1,26 @@
-"""The segments of a segmentation file, and the choice among them."""
+"""A segmentation file, whatever its format: its segments, and the labelmaps that they lie in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import SimpleITK as sitk
 
-from ..case.checks import name_of_label
+from ..case.checks import labels_of, name_of_label
 from ..errors import InputError
-
-# More values without a name than this are those of an image. Some labelmaps have more (117 organs, a brain in 200
-# parts), but no model judges all of these, so that one of them has to be chosen anyway.
-_MOST_LABELS = 60
 
 
 @dataclass(frozen=True)
-class _Segment:
-    """A segment of a file: its name, label value, layer, SNOMED-CT code where the file has one, and what another file
-    calls it.
+class Segment:
+    """A segment of a file.
+
+    Attributes:
+        name: What the file calls it; ``label N`` where the file has no names.
+        label: Its value in its layer.
+        layer: Index of the layer that it lies in.
+        code: SNOMED-CT code, where the file has one.
+        structure: What it is, where another file says so, as nnU-Net's ``dataset.json`` does.
     """
 
     name: str
@@ -26,53 +29,66 @@ class _Segment:
     code: str | None = None
     structure: str | None = None
 
-
-def _check_number(segments: list[_Segment], name: str) -> None:
-    """An image or a probability map in the place of a labelmap would be scored for minutes, value by value."""
-    unknown = sum(segment.structure is None for segment in segments)
-    if unknown > _MOST_LABELS:
-        raise InputError(
-            f"The segmentation {name} has {unknown} different values, none with a name: it looks like an image "
-            "or a probability map. Were image and segmentation swapped? If it is a labelmap, choose one value with "
-            "--label (in a manifest: the column label)."
-        )
+    def __str__(self) -> str:
+        """Its name, with its label where the name does not say it."""
+        return self.name if self.name == name_of_label(self.label) else f"{self.name} ({self.label})"
 
 
-def _chosen(segments: list[_Segment], label: int | None, segment: str | None, name: str) -> list[_Segment]:
-    if label is None and segment is None:
-        return list(segments)
-    chosen = [one for one in segments if one.label == label or one.name == segment]
-    if not chosen:
-        wanted = name_of_label(label) if label is not None else f"segment {segment!r}"
-        raise InputError(f"The segmentation {name} has no {wanted}: it has {_listed(segments)}.")
-    if len(chosen) > 1:
-        raise InputError(_several(chosen, segments, label, name))
-    return chosen
+@dataclass
+class SegmentationFile:
+    """A segmentation as its file holds it.
 
+    A labelmap has one layer. Segments that overlap lie in several layers. A format in which each segment has a mask of
+    its own has one layer for each segment, all with the label 1.
 
-def _several(chosen: list[_Segment], segments: list[_Segment], label: int | None, name: str) -> str:
-    """That a choice fits several segments, and the choice that fits one."""
-    names, labels = ([getattr(one, key) for one in segments] for key in ("name", "label"))
-    what = f"called {chosen[0].name!r}" if label is None else f"of the label {label}"
-    if label is None and all(labels.count(one.label) == 1 for one in chosen):
-        return f"In the segmentation {name} several segments are {what}: choose one with --label ({_listed(chosen)})."
-    if label is not None and all(names.count(one.name) == 1 for one in chosen):
-        return f"In the segmentation {name} several segments are {what}: choose one by its name ({_listed(chosen)})."
-    return f"In the segmentation {name} several segments are {what}: give them names of their own."
+    Attributes:
+        name: Name of the file, for messages and reports.
+        segments: Its segments, in the order of the file.
+        layers: 3-D labelmaps of integers, each on a grid of its own. A format with many large layers gives a sequence
+            that decodes a layer when it is asked for.
+        is_named: Whether the file itself names its segments.
+    """
 
+    name: str
+    segments: tuple[Segment, ...]
+    layers: Sequence[sitk.Image]
+    is_named: bool
 
-def _listed(segments: list[_Segment]) -> str:
-    """Names with their labels, of the first ones."""
-    return ", ".join(f"{one.name} ({one.label})" if _has_own_name(one) else one.name for one in segments[:12])
+    def with_structures(self, structures: Mapping[int, str]) -> SegmentationFile:
+        """The file with what another file says of its labels; a file that names its segments stays as it is."""
+        if self.is_named:
+            return self
+        return replace(self, segments=tuple(replace(one, structure=structures.get(one.label)) for one in self.segments))
 
+    def has_layer_of(self, segment: Segment) -> bool:
+        """Whether the file has the layer that a segment names."""
+        return 0 <= segment.layer < len(self.layers)
 
-def _is_drawn(segment: _Segment, layers: list[sitk.Image]) -> bool:
-    """Whether a segment has a pixel; a layer that the file does not have is left to others to tell."""
-    if not 0 <= segment.layer < len(layers):
-        return True
-    return bool((sitk.GetArrayViewFromImage(layers[segment.layer]) == segment.label).any())
+    def labelmap_of(self, segment: Segment) -> sitk.Image:
+        """The layer that a segment lies in.
 
+        Raises:
+            InputError: The file does not have it.
+        """
+        if not self.has_layer_of(segment):
+            raise InputError(
+                f"The segment {segment.name} of {self.name} names layer {segment.layer}, which the file does not have."
+            )
+        return self.layers[segment.layer]
 
-def _has_own_name(segment: _Segment) -> bool:
-    """Whether a segment has a name of its own, and not one made from its label."""
-    return segment.name != name_of_label(segment.label)
+    def is_drawn(self, segment: Segment) -> bool:
+        """Whether a segment has a pixel; it has none where the file lacks its layer."""
+        if not self.has_layer_of(segment):
+            return False
+        return bool((sitk.GetArrayViewFromImage(self.layers[segment.layer]) == segment.label).any())
+
+    def drawn(self, segments: Iterable[Segment]) -> list[Segment]:
+        """Those of several segments that have a pixel; each layer is searched once."""
+        if not self.is_named:  # its segments are the labels that were found in it
+            return list(segments)
+        labels = [set(labels_of(layer)) for layer in self.layers]
+        return [one for one in segments if self.has_layer_of(one) and one.label in labels[one.layer]]
+
+    def release(self) -> None:
+        """Let go of the layers, which are large."""
+        self.layers = ()
