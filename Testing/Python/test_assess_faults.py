@@ -19,14 +19,15 @@ from SegQualityQCLib.report.csv_table import CSV_COLUMNS
 from SegQualityQCLib.report.report import QualityReport
 from SegQualityQCLib.storage.atomic_files import write_text_atomically
 
-QUICK, MANY = 5, 50
+KILLS = pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
 SLICES = 10
 
 # What the command does after it has scored, again and again, so that a kill at a random moment meets it writing.
 WRITE_FOR_EVER = """
 import json, sys
 from pathlib import Path
-from SegQualityQCLib.report.report import QualityReport, reports_to_csv
+from SegQualityQCLib.report.csv_table import reports_to_csv
+from SegQualityQCLib.report.report import QualityReport
 from SegQualityQCLib.storage.atomic_files import write_text_atomically
 report, out = QualityReport.read_json(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
@@ -51,7 +52,8 @@ def is_whole_or_absent(out: Path) -> int:
     if (out / "r.csv").exists():
         with (out / "r.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
-        assert rows[0] == list(CSV_COLUMNS) and len(rows) == SLICES + 1
+        assert rows[0] == list(CSV_COLUMNS)
+        assert len(rows) == SLICES + 1
         assert {len(row) for row in rows} == {len(CSV_COLUMNS)}
         there += 1
     others = [path.name for path in out.iterdir() if path.name not in ("r.json", "r.csv")]
@@ -69,22 +71,24 @@ def written(files, tmp_path_factory):
     return out, time.perf_counter() - begun
 
 
-def kill_while_writing(written: Path, out: Path, kills: int) -> None:
+@KILLS
+def test_killed_while_writing_every_file_is_whole_or_absent(written, tmp_path, kills):
     draw = random.Random(0)
-    command = [sys.executable, "-c", WRITE_FOR_EVER, str(written / "r.json"), str(out)]
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(written[0] / "r.json"), str(tmp_path)]
     for _ in range(kills):
         with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as run:
             assert run.stdout.readline() == "ready\n"
             time.sleep(draw.uniform(0, 0.1))
             run.kill()
         assert run.returncode == -signal.SIGKILL
-        is_whole_or_absent(out)
+        is_whole_or_absent(tmp_path)
 
 
-def kill_the_command(files: Path, folder: Path, seconds: float, kills: int) -> None:
-    draw = random.Random(1)
+@KILLS
+def test_the_command_killed_at_any_moment_leaves_whole_files_or_none(files, written, tmp_path, kills):
+    draw, seconds = random.Random(1), written[1]
     for number in range(kills):
-        out = folder / str(number)
+        out = tmp_path / str(number)
         out.mkdir()
         with subprocess.Popen(assess(files, out), stderr=subprocess.DEVNULL) as run:
             time.sleep(draw.uniform(0, 1.1 * seconds))
@@ -93,27 +97,10 @@ def kill_the_command(files: Path, folder: Path, seconds: float, kills: int) -> N
         assert there == 2 or run.returncode == -signal.SIGKILL
 
 
-def test_killed_while_writing_every_file_is_whole_or_absent(written, tmp_path):
-    kill_while_writing(written[0], tmp_path, QUICK)
-
-
-def test_the_command_killed_at_any_moment_leaves_whole_files_or_none(files, written, tmp_path):
-    kill_the_command(files, tmp_path, written[1], QUICK)
-
-
-@pytest.mark.slow
-def test_fifty_kills_while_writing_leave_whole_files_or_none(written, tmp_path):
-    kill_while_writing(written[0], tmp_path, MANY)
-
-
-@pytest.mark.slow
-def test_fifty_kills_of_the_command_leave_whole_files_or_none(files, written, tmp_path):
-    kill_the_command(files, tmp_path, written[1], MANY)
-
-
 def run_to_its_error(command: list[str]) -> str:
     run = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1, run.stderr
+    assert run.returncode == 2, run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1, run.stderr
     return run.stderr
 
 

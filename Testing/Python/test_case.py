@@ -78,7 +78,7 @@ REFUSED = {
     "NaN in a later slice": ({"image": np.where(gradient() == 2500, np.nan, gradient())}, "NaN"),
     "infinite image": ({"image": np.where(gradient() == 5, np.inf, gradient())}, "infinite"),
     "probability map": ({"mask": square() * 0.5}, "probability"),
-    "labels that are no integers": ({"mask": square() * 1.5}, "integers"),
+    "labels that are not integers": ({"mask": square() * 1.5}, "integers"),
     "NaN labels": ({"mask": np.where(square() > 0, np.nan, 0)}, "NaN"),
     "huge labels": ({"mask": square() * 1e12}, "too large"),
     "colour image": ({"image": np.zeros((4, 30, 40, 3), np.uint8)}, "several values"),
@@ -121,7 +121,8 @@ def test_the_window_is_centred_on_the_mask_and_shows_what_lies_there():
     grid = field_of_view_grid(case, window)
     expected = sitk.Resample(case.mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
     assert (seen.mask == sitk.GetArrayFromImage(expected)).all()
-    assert seen.image.min() == -1 and seen.image.max() == 1
+    assert seen.image.min() == -1
+    assert seen.image.max() == 1
     centre = np.argwhere(seen.mask).mean(axis=0)[1:]
     assert np.allclose(centre, 71.5, atol=0.6)
 
@@ -156,7 +157,8 @@ def test_slices_that_reach_outside_are_named():
     assert not reaches_outside(case, window_of(case, 144)).any()
     small = window_of(case, 40)
     outside = reaches_outside(case, small)
-    assert outside[1] and not outside[8]
+    assert outside[1]
+    assert not outside[8]
 
 
 angles = st.floats(-np.pi, np.pi)

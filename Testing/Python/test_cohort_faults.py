@@ -24,7 +24,6 @@ from SegQualityQCLib.cohort.running import connected, run_cohort
 from SegQualityQCLib.demo import MYOCARDIUM
 from SegQualityQCLib.errors import InputError, ReportError
 
-QUICK, MANY = 2, 50
 HOSTILE = "<script>alert('x')</script>"
 
 
@@ -53,8 +52,10 @@ def test_bad_cases_become_lines_of_errors_and_stop_nothing(files, cluster, tmp_p
     assert (end.done, end.failed) == (8, 5)
     errors = {row["case"]: row["reason"] for row in rows(tmp_path / "out" / "errors.csv")}
     assert list(errors) == [case.name for case in bad]
-    assert "last part is missing" in errors["truncated"] and "does not exist" in errors["vanishing"]
-    assert "no label 99" in errors["no such label"] and "no model none" in errors["no such model"]
+    assert "last part is missing" in errors["truncated"]
+    assert "does not exist" in errors["vanishing"]
+    assert "no label 99" in errors["no such label"]
+    assert "no model none" in errors["no such model"]
     assert [row["case"] for row in rows(tmp_path / "out" / "cases.csv")] == [case.name for case in good]
 
 
@@ -70,7 +71,8 @@ def test_the_cases_of_a_killed_worker_are_done_by_another(files, cluster, tmp_pa
 
     out = tmp_path / "out"
     end = run_cohort(some_cases(files, 16), out, scheduler=cluster.scheduler_address, on_progress=kill_once)
-    assert killed and (end.done, end.failed) == (16, 0)
+    assert killed
+    assert (end.done, end.failed) == (16, 0)
     assert rows(out / "errors.csv") == []
     assert sorted(row["case"] for row in rows(out / "cases.csv")) == sorted(f"case {n}" for n in range(16))
 
@@ -106,7 +108,8 @@ def test_a_case_that_kills_every_worker_is_given_up_and_the_others_are_done(file
         end = run_cohort(cases, tmp_path / "out", scheduler=cluster.scheduler_address)
     assert (end.done, end.failed) == (9, 1)
     (error,) = rows(tmp_path / "out" / "errors.csv")
-    assert error["case"] == "poison" and "killed" in error["reason"]
+    assert error["case"] == "poison"
+    assert "killed" in error["reason"]
     assert len(rows(tmp_path / "out" / "cases.csv")) == 8
 
 
@@ -131,7 +134,8 @@ def test_a_run_killed_by_signal_9_is_taken_up_and_ends_as_if_nothing_had_happene
             time.sleep(0.02)
         os.killpg(run.pid, signal.SIGKILL)
     done = len(list(out.glob("cases/*.json")))
-    assert 3 <= done < len(cases) and not (out / "cases.csv").exists()
+    assert 3 <= done < len(cases)
+    assert not (out / "cases.csv").exists()
     (out / ".cases.csv.cut.partial").write_text("case,segm", encoding="utf-8")  # what a kill while writing leaves
     again = subprocess.run(command(*arguments, "--resume"), capture_output=True, encoding="utf-8", check=False)
     assert (again.returncode, again.stdout) == (0, ""), again.stderr
@@ -157,43 +161,35 @@ def finished_cases(out: Path, tables_of: Path) -> set[str]:
     return finished
 
 
-def kill_and_resume(files: Path, folder: Path, kills: int) -> None:
-    """Kill a run at random moments and take it up again; begin a new one when it came to its end."""
-    manifest = write_manifest(some_cases(files, 6), folder / "manifest.csv")
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_at_a_random_moment_a_cohort_is_whole_and_resumes_to_the_same_tables(files, tmp_path, kills):
+    """Each killed run is resumed; after one that came to its end a new one begins."""
+    manifest = write_manifest(some_cases(files, 6), tmp_path / "manifest.csv")
 
     def run(out: Path) -> list[str]:
         return command(manifest, "--out", out, "--workers", 1, "--quiet", "--resume")
 
     begun = time.perf_counter()
-    subprocess.run(run(folder / "whole"), check=True)
+    subprocess.run(run(tmp_path / "whole"), check=True)
     seconds = time.perf_counter() - begun
     draw, number, before, killed = random.Random(0), 0, set(), 0
     while killed < kills:
-        out = folder / str(number)
+        out = tmp_path / str(number)
         with subprocess.Popen(run(out), start_new_session=True, stderr=subprocess.DEVNULL) as process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(draw.uniform(0, 1.1 * seconds))
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        after = finished_cases(out, folder / "whole")
+        after = finished_cases(out, tmp_path / "whole")
         assert before <= after, "what is done stays done"
         before = after
         killed += process.returncode == -signal.SIGKILL
         if process.returncode == 0:
             number, before = number + 1, set()
-    subprocess.run(run(folder / str(number)), check=True)
-    for out in (folder / str(n) for n in range(number + 1)):
-        assert len(finished_cases(out, folder / "whole")) == 6
-        assert {path.name for path in out.iterdir()} == {path.name for path in (folder / "whole").iterdir()}
-
-
-def test_killed_at_a_random_moment_a_cohort_is_whole_and_resumes_to_the_same_tables(files, tmp_path):
-    kill_and_resume(files, tmp_path, QUICK)
-
-
-@pytest.mark.slow
-def test_fifty_kills_leave_a_cohort_whole_and_it_resumes_to_the_same_tables(files, tmp_path):
-    kill_and_resume(files, tmp_path, MANY)
+    subprocess.run(run(tmp_path / str(number)), check=True)
+    for out in (tmp_path / str(n) for n in range(number + 1)):
+        assert len(finished_cases(out, tmp_path / "whole")) == 6
+        assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
 
 
 def test_a_full_disk_is_said_and_what_is_done_stays(files, cluster, mounted):
@@ -202,7 +198,8 @@ def test_a_full_disk_is_said_and_what_is_done_stays(files, cluster, mounted):
         run_cohort(some_cases(files, 16), small / "out", scheduler=cluster.scheduler_address)
     store = CohortFolder(small / "out")
     kept = [case.name for case, _ in store.results()]
-    assert kept and len(kept) == len(list((small / "out" / "cases").glob("*.json"))), "whole files only"
+    assert kept
+    assert len(kept) == len(list((small / "out" / "cases").glob("*.json"))), "whole files only"
 
 
 def test_a_scheduler_that_does_not_answer_is_said(files, tmp_path):
@@ -218,7 +215,8 @@ def test_bad_input_of_the_command_gets_one_sentence_and_exit_2(tmp_path):
         run = subprocess.run(
             command(*arguments, "--out", tmp_path / "o"), capture_output=True, encoding="utf-8", check=False
         )
-        assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1, run.stderr
+        assert run.returncode == 2, run.stderr
+        assert len(run.stderr.strip().splitlines()) == 1, run.stderr
         assert not (tmp_path / "o").exists()
 
 
@@ -226,8 +224,10 @@ def test_a_manifest_where_a_table_would_be_written_is_not_overwritten(files, tmp
     manifest = write_manifest(some_cases(files, 1), tmp_path / "cases.csv")
     before = manifest.read_bytes()
     run = subprocess.run(command(manifest, "--out", tmp_path), capture_output=True, encoding="utf-8", check=False)
-    assert run.returncode == 2 and "would overwrite the manifest cases.csv" in run.stderr
-    assert manifest.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["cases.csv"]
+    assert run.returncode == 2
+    assert "would overwrite the manifest cases.csv" in run.stderr
+    assert manifest.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["cases.csv"]
 
 
 def test_a_cohort_of_which_no_case_can_be_scored_writes_its_tables_and_ends_with_2(files, tmp_path):
@@ -236,8 +236,10 @@ def test_a_cohort_of_which_no_case_can_be_scored_writes_its_tables_and_ends_with
     )
     out = tmp_path / "out"
     run = subprocess.run(command(tmp_path / "m.csv", "--out", out), capture_output=True, encoding="utf-8", check=False)
-    assert run.returncode == 2 and "1 cannot be scored: see errors.csv" in run.stdout, run.stderr
-    assert [row["case"] for row in rows(out / "errors.csv")] == ["a"] and (out / "index.html").is_file()
+    assert run.returncode == 2, run.stderr
+    assert "1 cannot be scored: see errors.csv" in run.stdout
+    assert [row["case"] for row in rows(out / "errors.csv")] == ["a"]
+    assert (out / "index.html").is_file()
 
 
 def test_a_table_that_cannot_be_replaced_costs_neither_the_others_nor_the_page(files, cluster, tmp_path):
@@ -245,7 +247,9 @@ def test_a_table_that_cannot_be_replaced_costs_neither_the_others_nor_the_page(f
     (out / "cases.csv").mkdir(parents=True)  # as good as one that a spreadsheet has open on Windows
     with pytest.raises(ReportError, match=r"cases\.csv cannot be written"):
         run_cohort(some_cases(files, 1), out, scheduler=cluster.scheduler_address)
-    assert len(rows(out / "slices.csv")) > 0 and (out / "errors.csv").is_file() and (out / "index.html").is_file()
+    assert len(rows(out / "slices.csv")) > 0
+    assert (out / "errors.csv").is_file()
+    assert (out / "index.html").is_file()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -264,6 +268,7 @@ def test_a_run_that_is_asked_to_end_leaves_tables_and_page_of_what_is_done(files
             time.sleep(0.1)
         process.send_signal(number)
         said = process.stderr.read()
-    assert process.returncode == 130 and "go on with --resume" in said
+    assert process.returncode == 130
+    assert "go on with --resume" in said
     assert 0 < len({row["case"] for row in rows(out / "cases.csv")}) < 60
     assert (out / "index.html").is_file()

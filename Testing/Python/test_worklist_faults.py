@@ -8,13 +8,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from SegQualityQCLib.review.worklist import ReviewStatus, Worklist
 
-QUICK, MANY = 5, 50
 CASES = 5
 
 WORK_FOR_EVER = """
@@ -33,9 +31,10 @@ while True:
 """
 
 
-def kill_while_reviewing(folder: Path, kills: int) -> None:
-    (folder / "auto").mkdir()
-    path = folder / "cohort.csv"
+@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
+def test_killed_at_a_random_moment_nothing_decided_is_lost(tmp_path, kills):
+    (tmp_path / "auto").mkdir()
+    path = tmp_path / "cohort.csv"
     lines = [f"case {n},image.nii.gz,auto/{n}.nii.gz" for n in range(CASES)]
     path.write_text("\n".join(["case,image,segmentation", *lines]), encoding="utf-8")
     draw, decided = random.Random(0), -1
@@ -59,16 +58,7 @@ def kill_while_reviewing(folder: Path, kills: int) -> None:
             later = case.comment == str(number + CASES)  # decided, but killed before it was told
             assert case.comment == str(number) or later
             assert case.status is ReviewStatus.FLAGGED or case.name == f"case {(decided + 1) % CASES}"
-        versions = [file for file in (folder / "auto").iterdir() if not file.name.startswith(".")]
+        versions = [file for file in (tmp_path / "auto").iterdir() if not file.name.startswith(".")]
         assert {file.read_text(encoding="utf-8") for file in versions} <= {"whole"}
         assert all(case.saved is None or case.saved.is_file() for case in cases.values())
     assert decided >= 0, "it was killed at work"
-
-
-def test_killed_at_a_random_moment_nothing_decided_is_lost(tmp_path):
-    kill_while_reviewing(tmp_path, QUICK)
-
-
-@pytest.mark.slow
-def test_fifty_kills_lose_nothing_decided(tmp_path):
-    kill_while_reviewing(tmp_path, MANY)
