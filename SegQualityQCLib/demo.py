@@ -1,4 +1,4 @@
-"""A sample case that the package makes by itself: a synthetic short-axis heart with well and badly drawn slices.
+"""A sample case that the package computes: a synthetic short-axis heart with well and badly drawn slices.
 
 It imitates a cine-MR stack of 10 slices: chest wall, lung with vessels, liver, right and left ventricle with papillary
 muscles, coil shading, blur and Rician noise. It is the same on every machine and needs neither data nor network.
@@ -29,8 +29,8 @@ Mask = NDArray[np.bool_]
 def demo_images() -> tuple[sitk.Image, sitk.Image]:
     """The image, and the candidate labelmap: 2 is the left ventricular myocardium.
 
-    Slices 1 to 8 show the ventricles. The candidate is right on slices 1, 3 and 8; it is shifted on slice 2, missing on
-    slice 4, lacks a sector on slice 5, leaks into the cavity on slice 6 and is too thin on slice 7.
+    Slices 1 to 8 show the ventricles. The candidate is correct on slices 1, 3 and 8; it is shifted on slice 2, missing
+    on slice 4, lacks a sector on slice 5, leaks into the cavity on slice 6 and is too thin on slice 7.
     """
     candidate = np.stack([_candidate(k) for k in range(_SLICES)]).astype(np.uint8) * MYOCARDIUM
     return _image(np.stack([_signal(k) for k in range(_SLICES)])), _image(candidate)
@@ -88,7 +88,7 @@ def _ventricles(k: int) -> tuple[Mask, Mask, Mask]:
 
 
 def _candidate(k: int) -> Mask:
-    """What a hasty reader drew on a slice."""
+    """The candidate mask of a slice, with its fault where it has one."""
     if k not in _DRAWN or k == _GAP:
         return np.zeros(_SHAPE, bool)
     _, muscle, cavity = _ventricles(k)

@@ -1,4 +1,4 @@
-"""The one family of exceptions that bad input raises; each message is a sentence for the user."""
+"""The exceptions that bad input raises; each message is a sentence for the user."""
 
 
 class SegQualityError(Exception):

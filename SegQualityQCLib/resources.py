@@ -1,4 +1,4 @@
-"""Where the models, icons and panels lie."""
+"""The folder of the models, icons and panels."""
 
 from __future__ import annotations
 

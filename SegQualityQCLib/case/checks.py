@@ -11,11 +11,11 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 
-_OVERSHOOT = 0.25  # of a probability map that was resampled smoothly
+_OVERSHOOT = 0.25  # smooth resampling takes a probability map this far below 0 and above 1
 
-_MAX_ASPECT = 1e6
+_MAX_ASPECT = 1e6  # largest spacing divided by the smallest
 
-_TINIEST_COSINE = 1e-12  # ITK's inverse of a direction matrix underflows to NaN on far smaller ones
+_TINIEST_COSINE = 1e-12  # with far smaller ones ITK's inverse of the direction matrix is NaN
 
 
 def checked_image(image: sitk.Image, name: str) -> sitk.Image:
@@ -37,7 +37,7 @@ def checked_image(image: sitk.Image, name: str) -> sitk.Image:
 
 
 def check_positions(image: sitk.Image, segmentation: sitk.Image, image_name: str, segmentation_name: str) -> None:
-    """Check that a 2-D file, which has no position across its slice, does not meet a stack: any slice would do.
+    """Check that a 2-D file, which has no position across its slice, does not come with a stack of slices.
 
     Raises:
         InputError: One is 2-D, the other has several slices.
@@ -88,7 +88,7 @@ def labels_of(segmentation: sitk.Image) -> list[int]:
 
 
 def name_of_label(label: int) -> str:
-    """What a segment is called that has no name: stored scores find their segments by it."""
+    """The name of a segment that has none in its file; stored scores find their segments by it."""
     return f"label {label}"
 
 
@@ -115,7 +115,7 @@ def _listed(labels: Sequence[int]) -> str:
 
 
 def checked_geometry(image: sitk.Image, name: str, role: str) -> sitk.Image:
-    """An image or labelmap in 3-D, or an :class:`InputError` that says why not; its pixels are not looked at."""
+    """An image or labelmap in 3-D, or an :class:`InputError` that says why not; its pixels are not read."""
     if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"The {role} {name} has several values per pixel (colour or vector): a scalar one is needed.")
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:

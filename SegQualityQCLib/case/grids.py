@@ -12,11 +12,11 @@ from ..errors import InputError, OutsideImageError
 
 AXIS_NAMES = ("i", "j", "k")
 
-CROPPED = "cropped_to_image"  # the flag of a case whose segmentation reaches out of the image
+CROPPED = "cropped_to_image"  # the flag of a case whose segmentation reaches outside the image
 
 _GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
 
-_OTHER_SPACING = 0.02  # what headers round, they round less
+_OTHER_SPACING = 0.02  # relative; the rounding of headers is smaller
 
 
 def slice_axis(image: sitk.Image, axis: int | str | None = None) -> int:
@@ -70,8 +70,8 @@ def onto_grid(
 def resampled_onto(image: sitk.Image, mask: sitk.Image) -> sitk.Image:
     """A mask of 0 and 1 on the image's grid, by nearest neighbour.
 
-    Slicer keeps a segment cropped to what is drawn: where such a part lies on the image's own voxels it is put in its
-    place, several times as fast as resampling.
+    Slicer crops a segment to what is drawn. Where such a part lies on the image's own voxels it is copied to its place,
+    which is several times as fast as resampling.
     """
     first = _offset_on_lattice(mask, image)
     if first is None:
@@ -88,7 +88,7 @@ def resampled_onto(image: sitk.Image, mask: sitk.Image) -> sitk.Image:
 
 
 def _offset_on_lattice(mask: sitk.Image, image: sitk.Image) -> NDArray[np.int64] | None:
-    """The index in the image of the mask's first voxel, where each voxel of the mask is one of the image's lattice."""
+    """The index in the image of the mask's first voxel; ``None`` where the mask's voxels are not on its lattice."""
     far = [n - 1 for n in mask.GetSize()]
     corners = [(0, 0, 0), (far[0], 0, 0), (0, far[1], 0), (0, 0, far[2])]
     found = np.array(
@@ -101,7 +101,7 @@ def _offset_on_lattice(mask: sitk.Image, image: sitk.Image) -> NDArray[np.int64]
 def drawn_outside(mask: sitk.Image, image: sitk.Image) -> bool:
     """Whether the bounding box of the drawn voxels reaches outside the image by more than half a voxel."""
     if not _is_outside(mask, image, [(0, n - 1) for n in mask.GetSize()]):
-        return False  # nor does what is drawn: looking for it takes long in a large mask
+        return False  # then what is drawn does not either; to search a large mask takes long
     drawn = sitk.GetArrayViewFromImage(mask).astype(bool)
     spans = []
     for axis in range(3):  # numpy order is k, j, i

@@ -10,7 +10,7 @@ _UNSPECIFIED_TISSUE = "85756007"  # Slicer gives it to every new segment
 def snomed_code(scheme: str, code: str) -> str | None:
     """The SNOMED-CT code of a terminology entry; ``None`` where the entry is of another scheme.
 
-    SRT, which older files have, numbers the same structures in another way.
+    SRT, which older files have, gives the same structures other codes.
     """
     return code if scheme in ("SCT", "SNOMED-CT") else None
 
@@ -22,7 +22,7 @@ class Target:
     Attributes:
         name: Name in words, for example ``left ventricular myocardium``.
         snomed: SNOMED-CT code.
-        aliases: Other names that segments of this structure go by.
+        aliases: Other names of segments of this structure.
     """
 
     name: str
@@ -39,4 +39,5 @@ class Target:
 
 
 def _folded(name: str) -> str:
+    """A name without case, spaces and punctuation."""
     return "".join(character for character in name.casefold() if character.isalnum())

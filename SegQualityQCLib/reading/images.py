@@ -31,6 +31,15 @@ def read_image(path: str | Path) -> sitk.Image:
 
 
 def read_file(path: Path, role: str) -> sitk.Image:
+    """Read a file of any format that SimpleITK knows.
+
+    Args:
+        path: The file.
+        role: What messages call it: ``image`` or ``segmentation``.
+
+    Raises:
+        InputError: It is missing, unreadable, damaged or of an unknown format.
+    """
     if os.path.isdir(path):  # noqa: PTH112
         raise InputError(f"The {role} {path} is a folder: give a file.")
     if not _is_file(path):
@@ -57,7 +66,7 @@ def read_file(path: Path, role: str) -> sitk.Image:
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is a file, also where its folder does not let us look: opening it will say so."""
+    """Whether there is a file; also true where its folder may not be read: opening the file says so."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except PermissionError:
@@ -67,15 +76,15 @@ def _is_file(path: Path) -> bool:
 
 
 def _check_name(path: Path, role: str) -> None:
-    """ITK would end the process on a file name that is no text."""
+    """Refuse a file name that is not UTF-8 text: ITK would end the process on it."""
     try:
         str(path).encode("utf-8")
     except UnicodeEncodeError:
-        raise InputError(f"The name of the {role} {str(path)!a} is no UTF-8 text: rename it.") from None
+        raise InputError(f"The name of the {role} {str(path)!a} is not UTF-8 text: rename it.") from None
 
 
 def _check_spacing(path: Path, role: str) -> None:
-    """A negative spacing is refused; ITK would turn the axis round."""
+    """Refuse a negative spacing: ITK would reverse the axis."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
@@ -103,7 +112,7 @@ def _read_dicom_series(folder: Path) -> sitk.Image:
 
 @contextlib.contextmanager
 def _quiet_itk() -> Iterator[None]:
-    """Keep ITK's warnings, which C++ writes past Python, from the user's terminal."""
+    """Keep ITK's warnings, which C++ writes to the terminal directly, from the user."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

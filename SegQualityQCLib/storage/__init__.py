@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, with portable paths and as new versions."""
+"""Files on disk: written whole or not at all, with portable paths, as new versions, with safe texts."""

@@ -1,6 +1,6 @@
-"""Paths that are stored relative to the folder they are stored in.
+"""Paths that are stored relative to the folder of the file that stores them.
 
-Folder and files can then move together, or be mounted elsewhere on another machine.
+Folder and files can then be moved together, or be mounted elsewhere on another machine.
 """
 
 from __future__ import annotations

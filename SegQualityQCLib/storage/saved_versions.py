@@ -1,4 +1,4 @@
-"""Corrected segmentations are saved beside the original as new versions; nothing is ever overwritten."""
+"""Corrected segmentations are saved beside the original as new versions; no file is overwritten."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _MOST_VERSIONS = 10_000
 def publish_version(original: str | Path, write: Callable[[Path], None]) -> Path:
     """Save a new version beside the original, such as ``heart.v2.seg.nrrd`` beside ``heart.nii.gz``.
 
-    It is written under another name first and then takes the next free number in one step, so that two people who save
-    at once get two files, and a crash leaves no half one under a version's name.
+    It is written under another name first and then takes the next free number in one step. Two people who save at the
+    same time get two files, and a crash leaves no incomplete file under the name of a version.
 
     Args:
         original: The segmentation, or a version of it.
@@ -75,6 +75,7 @@ def _parts(name: str) -> tuple[str, int]:
 
 
 def _next_number(original: Path) -> int:
+    """One more than the highest version beside a file."""
     stem, version = _parts(original.name)
     versions = [_parts(path.name) for path in original.parent.glob(f"*{ENDING}")]
     return max([version, *(number for name, number in versions if name == stem)]) + 1

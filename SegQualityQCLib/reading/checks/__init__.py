@@ -1,1 +1,1 @@
-"""Checks of files that ITK does not make."""
+"""Checks of image files that ITK does not do."""

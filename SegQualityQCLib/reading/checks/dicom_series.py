@@ -1,4 +1,4 @@
-"""A DICOM series, checked before ITK stacks it: it takes any set of slices for evenly spaced ones of one volume."""
+"""A DICOM series, checked before ITK stacks it: ITK takes any set of slices for an evenly spaced volume."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import SimpleITK as sitk
 from ...errors import InputError
 
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"  # Image Position (Patient), Image Orientation (Patient)
-_UNEVEN = 0.05  # of the step between slices
-_ROUNDED_MM = 0.15  # what positions in headers are rounded by
-_TURNED = 1e-3  # of a direction cosine
+_UNEVEN = 0.05  # largest difference between two steps, as a part of the usual step
+_ROUNDED_MM = 0.15  # rounding of positions in headers
+_TURNED = 1e-3  # largest difference between two direction cosines
 
 
 def check_series(files: Sequence[str], folder: Path) -> None:
-    """Check that slices lie on top of each other in even steps; where the headers do not say, nothing is checked.
+    """Check that slices lie on top of each other in even steps; headers without positions are not checked.
 
     Raises:
         InputError: Two lie at one position, as in a time series; one is missing; the steps differ; the stack is

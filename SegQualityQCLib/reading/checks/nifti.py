@@ -1,6 +1,6 @@
-"""What ITK passes over in a NIfTI file.
+"""Checks of NIfTI files that ITK does not do.
 
-It reads a missing end and NaN as 0, and a spacing of 0 as 1 mm, and turns an axis of negative spacing round.
+ITK reads a missing end and NaN as 0 and a spacing of 0 as 1 mm, and it reverses an axis of negative spacing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ...errors import InputError
 from .truncation import CHUNK_BYTES, is_cut_short, opened
 
 _HEADER_BYTES = 348
-_SIZES, _SPACING = 42, 80  # where the first three stand in the header of NIfTI-1
+_SIZES, _SPACING = 42, 80  # bytes before the first three sizes and spacings in a NIfTI-1 header
 _PAIR = (".hdr", ".img")
-_FLOATS = {"16": "f4", "64": "f8"}  # by the header's datatype
+_FLOATS = {"16": "f4", "64": "f8"}  # the header's datatype: numpy's
 
 
 def is_nifti(path: Path) -> bool:
@@ -67,7 +67,7 @@ def check_nifti_file(path: Path, role: str, image: sitk.Image) -> None:
 
 
 def _parts(path: Path) -> tuple[Path, Path]:
-    """The file of the header and that of the pixels, of which ITK reads a pair by the name of either."""
+    """The file of the header and the file of the pixels; ITK reads a pair by the name of either."""
     stem = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
     if not stem.lower().endswith(_PAIR):
         return path, path

@@ -1,4 +1,4 @@
-"""The header of an NRRD file, checked before ITK parses it: its parser writes past its buffers on some damaged ones."""
+"""The header of an NRRD file, checked before ITK parses it: on some damaged ones ITK writes past its buffers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FIELDS = {
     *("space origin", "space directions", "measurement frame"),
 }
 _LONGEST_FIELD = 500  # the axes of 16 dimensions with all their digits
-LONGEST_HEADER = 16 * 2**20  # segments with their colours and codes take a thousandth of it
+LONGEST_HEADER = 16 * 2**20  # segments with their colours and codes need a thousandth of it
 
 
 def check_nrrd_header(path: Path) -> None:
     """Check the fields of a file that begins as NRRD; of another file nothing is checked.
 
     Raises:
-        InputError: A field is unknown, too long or there twice, a key is too long, a line is broken, or the header does
+        InputError: A field is unknown, too long or repeated, a key is too long, a line is broken, or the header does
             not end.
         OSError: The file cannot be read.
     """

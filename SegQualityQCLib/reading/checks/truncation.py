@@ -1,6 +1,7 @@
 """Files whose last part is missing, as after an interrupted copy.
 
-In some formats ITK does not notice it, and gives what its memory held before in place of the pixels, or fewer slices.
+In some formats ITK does not notice it: it fills the missing pixels with what its memory held before, or gives fewer
+slices.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def check_end(path: Path, role: str, image: sitk.Image) -> None:
 
 
 def opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    """A file for reading in binary; a gzip file is unpacked."""
     return gzip.open(path) if _is_packed(path) else path.open("rb")
 
 
@@ -97,7 +99,7 @@ def _lacks_pages(path: Path) -> bool:
             if directory == 0 or directory in seen:
                 return False
             seen.add(directory)
-            if directory + count_bytes > end:  # also further than a file can be sought
+            if directory + count_bytes > end:  # the offset may even be larger than a file can be
                 return True
             file.seek(directory)
             count = int.from_bytes(file.read(count_bytes), order)
@@ -107,6 +109,6 @@ def _lacks_pages(path: Path) -> bool:
 
 
 def _is_packed(path: Path) -> bool:
-    """By its first bytes, as ITK does: what its name says may be wrong."""
+    """Whether a file is packed with gzip, by its first bytes, as ITK does: its name may be wrong."""
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"
