@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..bundles.bundle import METADATA, ModelBundle
 from ..errors import BundleError
+from ..storage.atomic_files import replaced_folder
 from .loading import load_estimator
 
 
@@ -25,16 +26,12 @@ def add_bundle(folder: str | Path, models: str | Path) -> Path:
     target = Path(models) / bundle.folder.resolve().name
     if target.exists():
         raise BundleError(f"There is a model {target.name} already: remove {target} first.")
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        for path in (METADATA, *bundle.header.checksums):  # nothing but what was checked
-            (partial / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle.folder / path, partial / path)
-        ModelBundle.load(partial)
-        partial.replace(target)
+        with replaced_folder(target) as partial:
+            for path in (METADATA, *bundle.header.checksums):  # nothing but what was checked
+                (partial / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(bundle.folder / path, partial / path)
+            ModelBundle.load(partial)
     except OSError as error:
         raise BundleError(f"The model {bundle.name} cannot be copied to {models}: {error}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target

@@ -163,7 +163,7 @@ class WorklistSection:
                 case.name,
                 f"{case.dice:.2f}" if scored else "–",
                 f"{case.low:.2f} – {case.high:.2f}" if scored else "–",
-                _status_names()[case.status],
+                _(case.status.value),
                 case.reviewer or "",
             )
             for column, text in enumerate(cells):
@@ -171,7 +171,7 @@ class WorklistSection:
                 item.setToolTip(case.reason or case.comment)
                 table.setItem(row, column, item)
         table.resizeColumnsToContents()
-        done = sum(case.status not in (ReviewStatus.TODO, ReviewStatus.IN_PROGRESS) for case in self._cases)
+        done = sum(case.status.is_decided for case in self._cases)
         self._ui.worklistLabel.setText(_("{done} of {cases} cases decided.").format(done=done, cases=len(self._cases)))
         self._enable()
 
@@ -272,7 +272,3 @@ class WorklistSection:
             with suppress(WorklistError):  # locked, or the network is gone: it is tried again in a minute
                 worklist.keep_alive()
             qt.QTimer.singleShot(_KEEP_ALIVE_MS, lambda: self._keep_alive(worklist))
-
-
-def _status_names() -> dict[ReviewStatus, str]:
-    return {status: _(status.value) for status in ReviewStatus}

@@ -53,7 +53,8 @@ def test_each_bundled_model_is_whole_and_small(name):
     assert bundle.name == name
     size = sum(path.stat().st_size for path in bundle.folder.rglob("*") if path.is_file())
     assert size <= 5 * 2**20
-    assert (bundle.folder / "docs" / "README.md").is_file() and (bundle.folder / "LICENSE").is_file()
+    assert (bundle.folder / "docs" / "README.md").is_file()
+    assert (bundle.folder / "LICENSE").is_file()
 
 
 def test_the_default_model_is_the_best_of_the_myocardium_which_most_models_are_for():
@@ -71,19 +72,22 @@ def test_the_default_model_is_the_best_of_the_myocardium_which_most_models_are_f
 )
 def test_a_segment_is_matched_to_its_model_by_name(name, code, expected):
     bundle, matched = ModelSelection().best(name, code)
-    assert matched and bundle.target.name == expected
+    assert matched
+    assert bundle.target.name == expected
 
 
 def test_a_code_decides_over_a_name():
     myocardium = ModelBundle.load(find_bundle("acdc-lv-myocardium"))
     bundle, matched = ModelSelection().best("my segment", myocardium.target.snomed)
-    assert matched and bundle.target == myocardium.target
+    assert matched
+    assert bundle.target == myocardium.target
     assert not ModelSelection().best("myocardium", "10200004")[1]
 
 
 def test_a_segment_without_a_model_gets_the_default_and_it_is_said():
     bundle, matched = ModelSelection().best("liver")
-    assert not matched and bundle.name == ModelSelection().default().name
+    assert not matched
+    assert bundle.name == ModelSelection().default().name
 
 
 def test_an_unknown_model_is_answered_with_the_known_names():
@@ -260,7 +264,8 @@ def test_what_verify_refuses_cannot_be_added_and_leaves_nothing(copy, tmp_path, 
     with pytest.raises(BundleError) as added:
         add_bundle(copy, tmp_path / "models")
     assert str(verified.value) == str(added.value)
-    assert not (tmp_path / "models").exists() and not (tmp_path / "executed").exists()
+    assert not (tmp_path / "models").exists()
+    assert not (tmp_path / "executed").exists()
 
 
 def test_a_sound_model_is_added_whole_with_nothing_beside_it_and_once(copy, tmp_path):

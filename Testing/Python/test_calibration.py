@@ -71,5 +71,5 @@ def test_an_interval_always_holds_its_prediction_and_stays_within_0_and_1(n, see
     ],
 )
 def test_a_wrong_table_is_refused(table):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a calibration table"):
         IntervalTable.from_dict(table)

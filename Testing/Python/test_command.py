@@ -32,7 +32,8 @@ def test_assess_prints_the_worst_slice_first_and_a_line_for_the_volume(files):
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     dices = [float(cells[2]) for line in lines if len(cells := line.split("│")) > 4 and _is_number(cells[2])]
-    assert len(dices) >= 3 and dices == sorted(dices)
+    assert len(dices) >= 3
+    assert dices == sorted(dices)
     assert any(line.startswith("Volume: predicted Dice") for line in lines)
 
 
@@ -81,7 +82,8 @@ def test_a_model_that_was_named_is_believed_for_one_label_and_not_for_another_na
     assert "name the model with --model." in " ".join(segquality(*inputs).stdout.split())
     out = tmp_path / "r.json"
     named = segquality(*inputs, "--model", "acdc-lv-myocardium-direct", "--json", out)
-    assert named.returncode == 0 and "Note: 'label 2'" not in named.stdout, named.stderr
+    assert named.returncode == 0, named.stderr
+    assert "Note: 'label 2'" not in named.stdout
     assert "model_unmatched" not in json.loads(out.read_text(encoding="utf-8"))["flags"]
     assert segquality("demo", "--save", tmp_path, "--quiet").returncode == 0
     other = segquality("assess", *sorted(tmp_path.glob("*.n*"))[:2], "--model", "acdc-rv-cavity")
@@ -142,39 +144,46 @@ def test_bad_input_gets_one_sentence_and_exit_2_and_writes_nothing(tmp_path):
         out = tmp_path / "out.csv"
         run = segquality("assess", *arguments, "--csv", out)
         assert run.returncode == 2, (what, run.stdout, run.stderr)
-        assert run.stderr.startswith("Error: ") and len(run.stderr.strip().splitlines()) == 1, (what, run.stderr)
-        assert run.stdout == "" and not out.exists(), what
+        assert run.stderr.startswith("Error: "), (what, run.stderr)
+        assert len(run.stderr.strip().splitlines()) == 1, (what, run.stderr)
+        assert run.stdout == "", what
+        assert not out.exists(), what
 
 
 def test_demo_needs_neither_data_nor_network(tmp_path):
     run = segquality("demo", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    assert "Volume: predicted Dice" in run.stdout and "gap" in run.stdout
+    assert "Volume: predicted Dice" in run.stdout
+    assert "gap" in run.stdout
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_demo_that_cannot_be_scored_saves_nothing(tmp_path):
     run = segquality("demo", "--save", tmp_path / "saved", "--model", "nope")
-    assert run.returncode == 2 and "nope" in run.stderr
+    assert run.returncode == 2
+    assert "nope" in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_models_are_listed_and_verified(tmp_path):
     listed = segquality("models")
-    assert listed.returncode == 0 and "acdc-lv-myocardium" in listed.stdout and "(default)" in listed.stdout
+    assert listed.returncode == 0
+    assert "acdc-lv-myocardium" in listed.stdout
+    assert "(default)" in listed.stdout
     verified = segquality("models", "verify")
-    assert verified.returncode == 0 and "acdc-lv-myocardium: ok" in verified.stdout
+    assert verified.returncode == 0
+    assert "acdc-lv-myocardium: ok" in verified.stdout
     model = shutil.copytree(find_bundle("acdc-lv-myocardium"), tmp_path / "model")
     (model / "models" / "reg_net.pt").unlink()
     above = segquality("models", "verify", tmp_path)
-    assert (
-        above.returncode == 2
-        and f"holds no model (configs/metadata.json): give that of one model; below it are: {model}" in (above.stderr)
-    )
+    assert above.returncode == 2
+    assert f"holds no model (configs/metadata.json): give that of one model; below it are: {model}" in (above.stderr)
     mistyped = segquality("models", "verify", tmp_path / "modle")
-    assert mistyped.returncode == 2 and "modle does not exist" in mistyped.stderr
+    assert mistyped.returncode == 2
+    assert "modle does not exist" in mistyped.stderr
     refused = segquality("models", "verify", model)
-    assert refused.returncode == 2 and "reg_net.pt" in refused.stderr
+    assert refused.returncode == 2
+    assert "reg_net.pt" in refused.stderr
 
 
 def test_a_slow_cohort_tells_seconds_a_case():
@@ -225,7 +234,8 @@ def test_nothing_that_was_given_is_overwritten(files, tmp_path):
     assert (both.returncode, "is that of the --json" in both.stderr) == (2, True)
     demo = segquality("demo", "--save", tmp_path)
     assert (demo.returncode, "exists already" in demo.stderr) == (2, True)
-    assert inputs[1].read_bytes() == before and not (tmp_path / "r").exists()
+    assert inputs[1].read_bytes() == before
+    assert not (tmp_path / "r").exists()
 
 
 def test_what_could_not_be_scored_is_said_and_undercuts_every_limit(tmp_path):
@@ -236,7 +246,8 @@ def test_what_could_not_be_scored_is_said_and_undercuts_every_limit(tmp_path):
     noisy.CopyInformation(image)
     inputs = written(tmp_path, "image.nii.gz", noisy), written(tmp_path, "labels.nii.gz", labels)
     run = segquality("assess", *inputs, "--label", 2, "--fail-below", 0)
-    assert "drawn slices not scored" in run.stdout and "Note: not all drawn slices could be scored" in run.stdout
+    assert "drawn slices not scored" in run.stdout
+    assert "Note: not all drawn slices could be scored" in run.stdout
     assert run.returncode == 3
 
 
@@ -250,7 +261,8 @@ def test_a_segment_outside_the_image_undercuts_every_limit(tmp_path):
     longer.SetDirection(labels.GetDirection())
     inputs = written(tmp_path, "image.nii.gz", image), written(tmp_path, "labels.nii.gz", longer)
     run = segquality("assess", *inputs, "--fail-below", 0)
-    assert run.returncode == 3 and "Note: other segments of this file lie wholly outside" in run.stdout
+    assert run.returncode == 3
+    assert "Note: other segments of this file lie wholly outside" in run.stdout
 
 
 @pytest.mark.parametrize("encoding", ["cp1251", "cp932", "ascii"])

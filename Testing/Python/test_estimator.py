@@ -152,7 +152,8 @@ def test_a_model_with_smoothing_predicts_of_an_image_what_it_would_without_of_th
 def test_the_difference_image_lies_where_the_window_lies(estimator, case, report):
     difference = estimator.maps(case, report)[MapKind.DIFFERENCE]
     array = sitk.GetArrayViewFromImage(difference)
-    assert array.min() >= 0 and array.max() <= 2
+    assert array.min() >= 0
+    assert array.max() <= 2
     centre = [(n - 1) / 2 for n in difference.GetSize()]
     mask_points = np.argwhere(sitk.GetArrayViewFromImage(case.mask))[:, ::-1].mean(axis=0)
     expected = case.mask.TransformContinuousIndexToPhysicalPoint(mask_points.tolist())
@@ -170,7 +171,8 @@ def test_the_badly_drawn_slices_of_the_demo_score_lower_than_the_well_drawn_ones
     scored = [score for score in report.slices if score.status is Status.SCORED]
     bad = [score.dice for score in scored if true[score.index] < 0.6]
     good = [score.dice for score in scored if true[score.index] > 0.9]
-    assert len(bad) >= 2 and len(good) >= 2
+    assert len(bad) >= 2
+    assert len(good) >= 2
     assert max(bad) < min(good)
 
 

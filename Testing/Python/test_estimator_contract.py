@@ -106,7 +106,8 @@ def test_it_requires_what_the_registry_says_and_is_named_as_its_bundle(estimator
     bundle = estimator.bundle
     assert estimator.requires == family_of(bundle).requires
     assert (estimator.identity.name, estimator.identity.sha256) == (bundle.name, bundle.sha256)
-    assert estimator.targets and estimator.targets == bundle.header.targets
+    assert estimator.targets
+    assert estimator.targets == bundle.header.targets
 
 
 def test_header_and_settings_read_what_they_write(estimator):
@@ -162,7 +163,8 @@ def test_an_oblique_volume_is_scored_alike(estimator, images, report):
 def test_an_empty_slice_between_drawn_ones_is_a_gap_and_lowers_the_volume(estimator, case, report):
     middle = scored(report)[len(scored(report)) // 2]
     holed = estimator.assess(edited(case, lambda mask: mask[middle].fill(0)))
-    assert holed.slice(middle).status is Status.GAP and "gaps" in holed.flags
+    assert holed.slice(middle).status is Status.GAP
+    assert "gaps" in holed.flags
     kept = [score for score in holed.slices if score.dice is not None]
     assert holed.volume.dice < sum(s.dice * s.area_mm2 for s in kept) / sum(s.area_mm2 for s in kept)
 
@@ -215,7 +217,8 @@ def test_a_segment_that_the_model_does_not_know_is_flagged_and_what_was_known_st
     unknown = replace(case, segment="liver")
     assert "model_unmatched" not in report.flags
     flagged = estimator.assess(unknown)
-    assert "model_unmatched" in flagged.flags and "model_unmatched" in estimator.rescore(unknown, flagged, [2]).flags
+    assert "model_unmatched" in flagged.flags
+    assert "model_unmatched" in estimator.rescore(unknown, flagged, [2]).flags
     assert "model_unmatched" not in estimator.rescore(unknown, report, [2]).flags
 
 
@@ -271,7 +274,8 @@ def test_a_new_family_works_through_the_command(toy_folder, files, tmp_path):
     run = CliRunner().invoke(app, ["assess", *map(str, arguments), "--json", str(target)])
     assert run.exit_code == 0, run.output
     report = QualityReport.read_json(target)
-    assert report.model.name == "toy" and report.volume.dice is not None
+    assert report.model.name == "toy"
+    assert report.volume.dice is not None
 
 
 def test_a_new_family_works_through_a_cohort(toy_folder, files, tmp_path):
@@ -295,5 +299,6 @@ def test_a_new_family_works_through_the_modules_logic(toy_folder):
     logic = start().SegQualityQCLogic()
     volume, segmentation = logic.loadDemo()
     ((key, report),) = logic.assess(volume, segmentation, model=str(toy_folder)).items()
-    assert report.model.name == "toy" and logic.results(segmentation).reports == {key: report}
+    assert report.model.name == "toy"
+    assert logic.results(segmentation).reports == {key: report}
     assert logic.segmentModels(segmentation, str(toy_folder)) == [(key, SEGMENT, "toy", True)]

@@ -131,10 +131,13 @@ def test_the_segment_editor_is_set_to_the_row_and_stops_when_the_module_is_left(
     assert editor.currentSegmentID() == key
     editor.setActiveEffectByName("Paint")
     leave_module()
-    assert editor.effect is None and not editor.shortcuts and not editor.observing
+    assert editor.effect is None
+    assert not editor.shortcuts
+    assert not editor.observing
     assert slicer.util.mainWindow().findChildren(QtGui.QShortcut) == []
     return_to_module()
-    assert editor.shortcuts and editor.observing  # the section is still unfolded
+    assert editor.shortcuts
+    assert editor.observing
     assert len(slicer.util.mainWindow().findChildren(QtGui.QShortcut)) == 6
 
 
@@ -155,7 +158,8 @@ def test_restoring_a_slice_takes_back_that_slice_alone(panel):
 
 def test_compare_shows_the_outline_from_before(panel):
     original = existing_node(segmentation(panel), ORIGINAL)
-    assert original.GetHideFromEditors() and not original.GetDisplayNode().GetVisibility()
+    assert original.GetHideFromEditors()
+    assert not original.GetDisplayNode().GetVisibility()
     panel.ui.compareCheck.setChecked(True)
     assert original.GetDisplayNode().GetVisibility()
 
@@ -183,7 +187,8 @@ def test_the_editor_follows_the_chosen_segmentation(panel):
     wait(panel)
     panel.ui.assessButton.click()
     wait(panel)
-    assert panel.correction.editor.segmentationNode() is segmentation(panel) and panel.correction.entered
+    assert panel.correction.editor.segmentationNode() is segmentation(panel)
+    assert panel.correction.entered
 
 
 def test_the_outline_from_before_is_that_of_the_chosen_segmentation_alone(panel):

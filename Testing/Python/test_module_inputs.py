@@ -42,7 +42,8 @@ def test_another_segmentation_comes_with_its_own_image_and_whole(panel):
     panel.ui.segmentsList.item(0).setCheckState(QtCore.Qt.Unchecked)
     assert panel.parameters.deselected
     panel.ui.segmentationSelector.show_value(second)
-    assert panel.parameters.volume is other_image and panel.ui.volumeSelector.currentNode() is other_image
+    assert panel.parameters.volume is other_image
+    assert panel.ui.volumeSelector.currentNode() is other_image
     assert panel.parameters.deselected == ""
     assert panel.ui.segmentsList.item(0).checkState() == QtCore.Qt.Checked
     panel.ui.volumeSelector.show_value(image)  # what the user chooses stays
@@ -141,7 +142,8 @@ def test_each_bad_input_is_one_sentence_and_leaves_the_scene_as_it_was(panel, ma
     panel.ui.assessButton.click()
     process_events(finished(panel))
     sentence = panel.ui.statusLabel.text()
-    assert re.search(BAD_INPUTS[make_bad], sentence) and sentence.count(".") <= 3
+    assert re.search(BAD_INPUTS[make_bad], sentence)
+    assert sentence.count(".") <= 3
     assert slicer.errors == []
     assert node_ids(slicer.mrmlScene) == before
 
@@ -153,11 +155,13 @@ def test_a_chosen_model_that_changes_on_disk_is_shown_as_it_is_now(panel, tmp_pa
     name = ModelBundle.load(folder).name
     panel.parameters.segmentation.GetSegmentation().GetNthSegment(0).SetName("LV myocardium")
     ((*_, shown, fits),) = panel.logic.segmentModels(panel.parameters.segmentation, str(folder))
-    assert shown == name and fits
+    assert shown == name
+    assert fits
     metadata.write_text(metadata.read_text(encoding="utf-8").replace(name, "another name"), encoding="utf-8")
     os.utime(metadata, (0, 0))
     ((*_, shown, fits),) = panel.logic.segmentModels(panel.parameters.segmentation, str(folder))
-    assert shown == "another name" and fits
+    assert shown == "another name"
+    assert fits
 
 
 def test_a_damaged_model_is_refused_when_it_is_added(panel, tmp_path, monkeypatch):
@@ -193,7 +197,8 @@ def test_a_model_that_comes_with_the_library_is_kept_by_its_name(panel):
 
 def test_a_model_that_is_not_here_gives_way_to_the_one_that_is_shown(panel):
     panel.parameters.model = "/of/another/computer"
-    assert panel.ui.modelCombo.currentIndex() == 0 and panel.parameters.model == ""
+    assert panel.ui.modelCombo.currentIndex() == 0
+    assert panel.parameters.model == ""
     assert "acdc-lv-myocardium" in panel.ui.segmentsList.item(0).text()
     panel.ui.assessButton.click()
     process_events(finished(panel))

@@ -62,7 +62,8 @@ def reloaded(panel, monkeypatch):
 
 
 def test_after_reload_the_new_panel_works_as_the_old_one_did(panel, reloaded):
-    assert reloaded is not panel and panel.parameters is None
+    assert reloaded is not panel
+    assert panel.parameters is None
     assert reloaded.ui.resultsTable.rowCount() == 10
     assert len(slicer.util.mainWindow().findChildren(QtGui.QShortcut)) == 6
     assert [len(props_in(name)) for name in VIEWS] == [2, 2, 2]
@@ -71,7 +72,8 @@ def test_after_reload_the_new_panel_works_as_the_old_one_did(panel, reloaded):
     wait(reloaded)
     reloaded.ui.assessButton.click()
     wait(reloaded)
-    assert slicer.errors == [] and reloaded.ui.resultsTable.rowCount() == 10
+    assert slicer.errors == []
+    assert reloaded.ui.resultsTable.rowCount() == 10
 
 
 def test_a_removed_segment_leaves_the_table(panel):
@@ -90,7 +92,8 @@ def test_nothing_stays_behind_when_a_case_is_removed(panel):
     slicer.mrmlScene.RemoveNode(node)
     wait(panel)
     assert not [i for i in node_ids(slicer.mrmlScene) if i.startswith(("vtkMRMLModelNode", "vtkMRMLPlotSeries"))]
-    assert panel.ui.resultsTable.rowCount() == 0 and not panel.ui.assessButton.isEnabled()
+    assert panel.ui.resultsTable.rowCount() == 0
+    assert not panel.ui.assessButton.isEnabled()
 
 
 def test_the_results_go_with_a_segmentation_that_is_deleted(panel):

@@ -55,7 +55,8 @@ def test_other_nodes_that_come_and_go_leave_the_panel_as_it_is(panel):
     for node in nodes:
         slicer.mrmlScene.RemoveNode(node)
     wait(panel)
-    assert panel.ui.resultsTable.currentRow() == 3 and panel.ui.resultsTable.rowCount() == 10
+    assert panel.ui.resultsTable.currentRow() == 3
+    assert panel.ui.resultsTable.rowCount() == 10
     assert panel.ui.statusLabel.text() == "as it was"
 
 
@@ -64,7 +65,8 @@ def test_results_whose_table_is_removed_leave_the_panel(panel):
     process_events(finished(panel))
     slicer.mrmlScene.RemoveNode(existing_node(panel.parameters.segmentation, TABLE))
     wait(panel)
-    assert panel.ui.resultsTable.rowCount() == 0 and "Not assessed yet" in panel.ui.summaryLabel.text()
+    assert panel.ui.resultsTable.rowCount() == 0
+    assert "Not assessed yet" in panel.ui.summaryLabel.text()
 
 
 def test_results_that_a_script_makes_are_shown(panel):
@@ -118,14 +120,17 @@ def test_an_assessment_goes_on_while_another_module_is_open(panel):
     assert existing_node(segmentation, TABLE) is not None
     return_to_module()
     process_events(finished(panel))
-    assert slicer.errors == [] and panel.ui.statusLabel.text() == ""
-    assert panel.ui.resultsTable.rowCount() == 10 and panel.ui.assessButton.text() == "Assess"
+    assert slicer.errors == []
+    assert panel.ui.statusLabel.text() == ""
+    assert panel.ui.resultsTable.rowCount() == 10
+    assert panel.ui.assessButton.text() == "Assess"
 
 
 def test_a_return_to_the_panel_finds_the_assessment_running(panel):
     panel.ui.assessButton.click()
     leave_module()
     return_to_module()
-    assert panel.steps.running and panel.ui.assessButton.text() == "Cancel"
+    assert panel.steps.running
+    assert panel.ui.assessButton.text() == "Cancel"
     process_events(finished(panel))
     assert panel.ui.resultsTable.rowCount() == 10

@@ -89,7 +89,8 @@ def test_the_chart_follows_the_threshold(panel):
     panel.ui.thresholdSlider.value = 0.5
     chart = existing_node(segmentation(panel), CHART)
     names = [chart.GetNthPlotSeriesNode(n).GetName() for n in range(chart.GetNumberOfPlotSeriesNodes())]
-    assert "Threshold 0.50" in names and "Threshold 0.70" not in names
+    assert "Threshold 0.50" in names
+    assert "Threshold 0.70" not in names
 
 
 def test_the_suggested_order_puts_reviewed_slices_behind(panel):

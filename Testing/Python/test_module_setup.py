@@ -70,7 +70,8 @@ def test_without_torch_saved_results_open_and_the_panel_says_what_it_needs(panel
     assert run.returncode == 0, run.stderr[-2000:]
     facts, says, imported = run.stdout.strip().splitlines()[-3:]
     assert facts == "10 False True"
-    assert "needs PyTorch" in says and "GB" in says
+    assert "needs PyTorch" in says
+    assert "GB" in says
     assert imported == "False"
 
 
@@ -96,7 +97,8 @@ def test_an_installation_that_fails_is_shown_and_the_panel_goes_on(panel, monkey
     slicer.errors.clear()
     panel.ui.assessButton.click()
     process_events(finished(panel))
-    assert slicer.errors == [] and panel.ui.resultsTable.rowCount() == 10
+    assert slicer.errors == []
+    assert panel.ui.resultsTable.rowCount() == 10
 
 
 def test_a_slicer_that_is_too_old_is_told_so_in_the_panel(module, monkeypatch):
@@ -133,7 +135,8 @@ def test_the_sample_heart_is_registered_in_the_sample_data_module(module, monkey
     monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=logic))
     module.registerSampleData()
     (source,) = registered
-    assert source["sampleName"] == "SegQualityQCDemoHeart" and callable(source["customDownloader"])
+    assert source["sampleName"] == "SegQualityQCDemoHeart"
+    assert callable(source["customDownloader"])
 
 
 def test_the_self_test_of_the_module_passes(module):

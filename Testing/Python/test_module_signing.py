@@ -67,7 +67,8 @@ def test_a_browsed_volume_is_not_scored_and_the_panel_says_so(panel):
     assert "DemoHeart shows another image than was assessed" in panel.ui.statusLabel.text()
     edit_slice(node, key, 6, lambda pixels: np.roll(pixels, 4, axis=0))
     wait(panel)
-    assert results(panel) == before and "shows another image" in panel.ui.statusLabel.text()
+    assert results(panel) == before
+    assert "shows another image" in panel.ui.statusLabel.text()
     browser.SetSelectedItemNumber(0)
     wait(panel)
     assert panel.ui.statusLabel.text() == ""
@@ -93,7 +94,8 @@ def test_browsing_a_sequence_of_segmentations_loses_no_sign_off(panel, with_volu
     panel.ui.acceptButton.click()
     panel.ui.acceptCaseButton.click()
     before = results(panel)
-    assert before.reviews.of(key, 6) and before.reviews.case
+    assert before.reviews.of(key, 6)
+    assert before.reviews.case
     for frame in (1, 0, 1, 0):
         browser.SetSelectedItemNumber(frame)
         wait(panel)
@@ -101,7 +103,8 @@ def test_browsing_a_sequence_of_segmentations_loses_no_sign_off(panel, with_volu
         assert ("go back to it, or assess again" in panel.ui.statusLabel.text()) == (frame == 1)
     edit_slice(node, key, 6, lambda pixels: np.roll(pixels, 2, axis=0))  # an edit is one, also in a sequence
     wait(panel)
-    assert 6 in results(panel).before[key] and results(panel).reviews.of(key, 6) is None
+    assert 6 in results(panel).before[key]
+    assert results(panel).reviews.of(key, 6) is None
 
 
 def test_another_frame_can_be_assessed_and_begins_without_decisions(panel):
@@ -143,7 +146,8 @@ def test_a_sign_off_of_an_edit_that_was_not_scored_holds(panel, then):
     wait(panel)
     after = results(panel).reviews
     assert after.of(key, 6).decision == "corrected"
-    assert after.of(key, 7) is None and after.case is None  # drawn over since
+    assert after.of(key, 7) is None
+    assert after.case is None
 
 
 def test_a_sign_off_of_an_edit_that_was_taken_back_does_not_hold(panel):
@@ -178,7 +182,8 @@ def test_another_frame_can_neither_be_signed_nor_restored(panel):
         panel.ui.statusLabel.setText("")
         button.click()
         assert "shows another image" in panel.ui.statusLabel.text()
-    assert results(panel).reviews == Reviews() and slice_pixels(node, key, 6) == drawn
+    assert results(panel).reviews == Reviews()
+    assert slice_pixels(node, key, 6) == drawn
 
 
 def test_no_decision_is_lost_while_slices_are_scored_again(panel):
@@ -189,9 +194,11 @@ def test_no_decision_is_lost_while_slices_are_scored_again(panel):
     process_events(lambda: panel.steps.running)
     assert not any(button.isEnabled() for button in decisions)
     panel.review.decide("accepted")  # the shortcut
-    assert "Wait until" in panel.ui.statusLabel.text() and results(panel).reviews == Reviews()
+    assert "Wait until" in panel.ui.statusLabel.text()
+    assert results(panel).reviews == Reviews()
     panel.logic.signCase(segmentation(panel), Review.now("accepted", "Dr A"))  # a script
     assert panel.steps.running
     wait(panel)
     assert all(button.isEnabled() for button in decisions)
-    assert set(results(panel).before[key]) == {6, 7} and results(panel).reviews.case.decision == "accepted"
+    assert set(results(panel).before[key]) == {6, 7}
+    assert results(panel).reviews.case.decision == "accepted"

@@ -115,7 +115,8 @@ def test_edits_after_the_decision_are_asked_for_and_saved(panel, cohort):
     edit_slice(node, node.GetSegmentation().GetNthSegmentID(0), 6, lambda pixels: pixels * 0)
     slicer.answers = [True]
     panel.ui.nextCaseButton.click()
-    assert slicer.answers == [] and (cohort / "worse.v2.seg.nrrd").is_file()
+    assert slicer.answers == []
+    assert (cohort / "worse.v2.seg.nrrd").is_file()
     case = Worklist.open(cohort / "results", "Dr B").case("worse")
     assert (case.status, case.saved.name) == (ReviewStatus.CORRECTED, "worse.v2.seg.nrrd")
     assert panel.worklist.case.name == "better"
@@ -133,7 +134,8 @@ def test_edits_after_the_decision_do_not_undo_what_somebody_decided_since(panel,
     panel.ui.nextCaseButton.click()
     case = other.case("worse")
     assert (case.status, case.reviewer, case.comment) == (ReviewStatus.FLAGGED, "Dr B", "wrong patient")
-    assert (cohort / "worse.v2.seg.nrrd").is_file() and panel.worklist.case.name == "better"
+    assert (cohort / "worse.v2.seg.nrrd").is_file()
+    assert panel.worklist.case.name == "better"
 
 
 def test_a_case_that_was_taken_over_is_saved_and_left(panel, cohort):
@@ -142,7 +144,8 @@ def test_a_case_that_was_taken_over_is_saved_and_left(panel, cohort):
     node = panel.parameters.segmentation
     edit_slice(node, node.GetSegmentation().GetNthSegmentID(0), 6, lambda pixels: pixels * 0)
     panel.ui.saveCaseButton.click()
-    assert "worse.v2.seg.nrrd" in panel.ui.statusLabel.text() and "Dr B" in panel.ui.statusLabel.text()
+    assert "worse.v2.seg.nrrd" in panel.ui.statusLabel.text()
+    assert "Dr B" in panel.ui.statusLabel.text()
     panel.ui.nextCaseButton.click()
     assert panel.worklist.case.name == "better"
     assert Worklist.open(cohort / "results", "Dr C").case("worse").reviewer == "Dr B"
@@ -308,7 +311,8 @@ def test_corrections_are_saved_when_the_case_goes_without_a_question(panel, coho
     else:
         slicer.modules.SegQualityQCWidget.cleanup()
     assert "worse.v2.seg.nrrd" in panel.ui.statusLabel.text()
-    assert (cohort / "worse.v2.seg.nrrd").is_file() and (cohort / "worse.nii.gz").read_bytes() == original
+    assert (cohort / "worse.v2.seg.nrrd").is_file()
+    assert (cohort / "worse.nii.gz").read_bytes() == original
     case = Worklist.open(cohort / "results", "Dr B").case("worse")
     assert (case.status, case.saved.name) == (ReviewStatus.TODO, "worse.v2.seg.nrrd")
 
@@ -322,7 +326,8 @@ def test_leaving_slicer_puts_the_case_back_and_gives_no_more_sign_of_life(panel,
     before = last_sign_of_life(other.path)
     for _, action in [timers.pop() for _ in range(len(timers))]:
         action()
-    assert last_sign_of_life(other.path) == before and timers == []
+    assert last_sign_of_life(other.path) == before
+    assert timers == []
 
 
 def test_after_the_scene_is_closed_the_worklist_goes_on(panel, cohort):

@@ -81,7 +81,8 @@ def test_a_saved_scene_opens_with_its_results_and_goes_on(scene):
     )
     results = read_results(segmentation)
     ((key, report),) = results.reports.items()
-    assert [score.index for score in report.slices] == list(range(10)) and report.order[0] == 4
+    assert [score.index for score in report.slices] == list(range(10))
+    assert report.order[0] == 4
     review = results.reviews.of(key, 4)
     assert (review.decision, review.reviewer, review.comment) == ("flagged", "Dr. Example", "a gap")
     volume = assessed_volume(segmentation)
@@ -115,5 +116,6 @@ def test_a_saved_worklist_keeps_its_decisions_and_goes_on(cohort):
     worklist = Worklist.open(cohort, "Dr. Other")
     heart = worklist.case("heart")
     assert (heart.status, heart.reviewer, heart.comment) == (ReviewStatus.CORRECTED, "Dr. Example", "apex redrawn")
-    assert heart.dice == pytest.approx(0.6425, abs=1e-4) and heart.worst_slice == 4
+    assert heart.dice == pytest.approx(0.6425, abs=1e-4)
+    assert heart.worst_slice == 4
     assert worklist.next().name == "missing"

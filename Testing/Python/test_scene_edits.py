@@ -153,7 +153,8 @@ class EditedScene(RuleBasedStateMachine):
         overlay = existing_node(self.segmentation, OVERLAY).GetImageData()
         values = vtk_to_numpy(overlay.GetPointData().GetScalars()).reshape(overlay.GetDimensions()[::-1])
         if not self.has_segment():
-            assert results.reports == {} and (values < 0).all()
+            assert results.reports == {}
+            assert (values < 0).all()
             return
         for score in results.reports[self.key].slices:
             pixels = slice_pixels(self.segmentation, self.key, score.index)

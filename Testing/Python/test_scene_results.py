@@ -63,11 +63,14 @@ def test_the_difference_image_becomes_a_volume_or_the_model_says_that_it_makes_n
     *_, last = iter_assess(Request(volume, segmentation, model=model, difference=True), ESTIMATORS)
     difference = existing_node(segmentation, DIFFERENCE)
     if model.endswith("-direct"):
-        assert last.text == f"The model {model} makes no difference image." and difference is None
+        assert last.text == f"The model {model} makes no difference image."
+        assert difference is None
     else:
-        assert last.text == "" and difference.GetImageData().GetNumberOfPoints() > 0
+        assert last.text == ""
+        assert difference.GetImageData().GetNumberOfPoints() > 0
         list(iter_assess(Request(volume, segmentation, model=model), ESTIMATORS))  # without one: the old would mislead
-        assert existing_node(segmentation, DIFFERENCE) is None and difference.GetScene() is None
+        assert existing_node(segmentation, DIFFERENCE) is None
+        assert difference.GetScene() is None
 
 
 def test_running_again_updates_the_same_nodes(loaded):
@@ -219,7 +222,8 @@ def test_an_erased_slice_is_taken_back_also_into_a_segmentation_that_was_made_fi
     pixels[16 - finer.GetExtent()[4] :] = 0  # slice 8, the last drawn one
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(finer, segmentation, key, logic.MODE_REPLACE)
-    assert not sitk.GetArrayFromImage(case_of(volume, segmentation, key).mask)[8].any() and before[8].any()
+    assert not sitk.GetArrayFromImage(case_of(volume, segmentation, key).mask)[8].any()
+    assert before[8].any()
     restore_slice(segmentation, volume, key, "k", 8)
     assert (sitk.GetArrayFromImage(case_of(volume, segmentation, key).mask) == before).all()
 

@@ -8,7 +8,6 @@ import resource
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from training.fitting.candidate_nets import train_candidate_net
 from training.fitting.reg_net_data import BalancedSample
 from training.fitting.restore import restore
 from training.metrics.dice import dice_of, dice_of_arrays
-from training.study.artifacts import replaced_folder, save_weights, write_arrays, write_json
+from training.study.artifacts import save_weights, write_arrays, write_json
 from training.study.configuration import DataSource, Variant
 from training.study.paths import candidate_files, rec_net_file
 from training.study.run import Run
@@ -260,54 +259,6 @@ def test_a_bundle_is_replaced_and_leaves_nothing_beside_it(write, tmp_path):
     assert (bundle.version, bundle.header.targets[0].evaluation.test_set) == ("1.0.1", "acdc-smoke")
     assert not (target / "docs" / "note.md").exists()
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".bundle")] == []
-
-
-def test_a_folder_stays_whole_while_its_successor_is_filled_and_when_that_fails(tmp_path):
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    (folder / "weights").write_text("old", encoding="utf-8")
-
-    def fill_and_stop():
-        with replaced_folder(folder) as partial:
-            (partial / "weights").write_text("new", encoding="utf-8")
-            assert (folder / "weights").read_text(encoding="utf-8") == "old"
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fill_and_stop()
-    assert (folder / "weights").read_text(encoding="utf-8") == "old"
-    with replaced_folder(folder) as partial:
-        assert list(partial.iterdir()) == []
-        (partial / "weights").write_text("newer", encoding="utf-8")
-    assert (folder / "weights").read_text(encoding="utf-8") == "newer"
-    assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_a_process_killed_while_it_replaces_a_folder_leaves_one_of_the_two_whole(tmp_path):
-    """Kills a process that replaces a folder of many files again and again."""
-    folder = tmp_path / "bundle"
-    script = f"""
-from pathlib import Path
-from training.study.artifacts import replaced_folder
-turn = 0
-while True:
-    with replaced_folder(Path({str(folder)!r})) as partial:
-        for number in range(50):
-            (partial / str(number)).write_text(str(turn))
-    print(turn, flush=True)
-    turn += 1
-"""
-    for wait in (0.0, 0.006):
-        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-        process.stdout.readline()
-        time.sleep(wait)
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        whole = folder if folder.exists() else tmp_path / ".bundle.before"
-        contents = [path.read_text() for path in whole.iterdir()]
-        assert len(contents) == 50
-        assert len(set(contents)) == 1
 
 
 @pytest.mark.parametrize("stopped_while_replacing", [False, True])

@@ -19,9 +19,9 @@ from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
 from SegQualityQCLib.estimators.networks.settings import DirectSettings, NetworkSettings, RecRegSettings
 from SegQualityQCLib.report.calibration import Calibration, IntervalTable
-from SegQualityQCLib.storage.atomic_files import write_text_atomically
+from SegQualityQCLib.storage.atomic_files import replaced_folder, write_text_atomically
 
-from ..study.artifacts import replaced_folder, save_tensors
+from ..study.artifacts import save_tensors
 from ..study.paths import rec_net_file
 from ..study.run import Run
 from .provenance import Provenance, provenance_of

@@ -1,23 +1,20 @@
-"""Writes the files and folders of a study whole or not at all."""
+"""Reads and writes the files of a study; they are written whole or not at all."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from SegQualityQCLib.errors import InputError, ReportError
-from SegQualityQCLib.storage.atomic_files import write_text_atomically
+from SegQualityQCLib.errors import InputError
+from SegQualityQCLib.storage.atomic_files import write_atomically, write_text_atomically
 
 
 def write_json(path: Path, content: Any, indent: int | None = 1) -> None:
@@ -50,7 +47,7 @@ def write_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
         ReportError: It cannot be written.
     """
     columns: dict[str, Any] = dict(arrays)  # the stubs would take a column's name for an option
-    _write(path, lambda file: np.savez_compressed(file, **columns))
+    write_atomically(path, lambda file: np.savez_compressed(file, **columns))
 
 
 def save_weights(module: torch.nn.Module, path: Path) -> None:
@@ -70,38 +67,4 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     """
     content = io.BytesIO()  # torch.save itself does not say why a file cannot be written
     torch.save(dict(tensors), content)
-    _write(path, lambda file: file.write(content.getbuffer()))
-
-
-@contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of ``folder`` at the end; a fault leaves the folder as it was.
-
-    The folder before is moved aside and then removed: removed in its place, a stop meanwhile would leave a part of it.
-    """
-    partial, before = (folder.with_name(f".{folder.name}.{part}") for part in ("partial", "before"))
-    if before.exists() and not folder.exists():
-        before.rename(folder)  # an earlier process was stopped while it replaced the folder
-    for rest in (partial, before):
-        shutil.rmtree(rest, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    if folder.exists():
-        folder.rename(before)
-    partial.rename(folder)
-    shutil.rmtree(before, ignore_errors=True)
-
-
-def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    # The process is in the name: each process of a training on several devices writes its result.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise ReportError(f"The file {path} cannot be written: {error.strerror or error}.") from error
+    write_atomically(path, lambda file: file.write(content.getbuffer()))
