@@ -67,7 +67,7 @@ FAULTS = {
     "an icon that is no PNG": lambda r: (r / "Resources" / "Icons" / "SegQualityQC.png").write_bytes(b"GIF89a"),
     "a missing screenshot": lambda r: (r / "docs" / "images" / "panel.png").unlink(),
     "a README without pictures": lambda r: (r / "README.md").write_text("# SegQualityQC\n", encoding="utf-8"),
-    "torch when the module opens": lambda r: add_line(r / "SegQualityQCLib" / "errors.py", "import torch"),
+    "torch when the module opens": lambda r: add_line(r / "SegQualityQCLib" / "resources.py", "import torch"),
     "a package that Slicer lacks": lambda r: add_line(r / "SegQualityQCLib" / "case" / "case.py", "import monai"),
     "work at import": lambda r: add_line(r / "SegQualityQC" / "SegQualityQC.py", "print()"),
     "an unlisted file": lambda r: (r / "SegQualityQCLib" / "forgotten.py").write_text("", encoding="utf-8"),
