@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from cohort_cases import write_demo
@@ -77,3 +78,22 @@ def mounted(tmp_path) -> Iterator[Callable[..., Path]]:
 def nnunet(tmp_path) -> Path:
     """Four cases in nnU-Net's raw layout."""
     return write_nnunet(tmp_path / "data")
+
+
+@pytest.fixture
+def module() -> ModuleType:
+    """The file of Slicer's module, loaded into a new application."""
+    from slicer_harness.application import start
+
+    return start()
+
+
+@pytest.fixture
+def demo_panel(module) -> Iterator[object]:
+    """The module's panel, open, with the sample heart in the scene."""
+    from slicer_harness.application import open_panel
+
+    module.SegQualityQCLogic().loadDemo()
+    widget = open_panel(module)
+    yield widget.panel
+    widget.cleanup()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from compared_scores import alike, edited, values
 
 from SegQualityQCLib.bundles.catalogue import find_bundle
 from SegQualityQCLib.case.case import Case
@@ -44,23 +45,6 @@ def report(estimator, case):
     return estimator.assess(case)
 
 
-def comparable(score: SliceScore) -> tuple:
-    return (score.status, score.flags, pytest.approx(score.area_mm2, rel=1e-6), pytest.approx(score.dice, abs=1e-4))
-
-
-def values(score: SliceScore) -> tuple:
-    return (score.status, score.flags, score.area_mm2, score.dice)
-
-
-def edited(case: Case, change) -> Case:
-    """The case after ``change`` was made to the array of its mask."""
-    array = sitk.GetArrayFromImage(case.mask)
-    change(array)
-    mask = sitk.GetImageFromArray(array)
-    mask.CopyInformation(case.mask)
-    return Case.from_images(case.image, mask, label=1, segment=case.segment)
-
-
 def test_a_torch_without_numpy_gives_the_same_scores(estimator, case, report, monkeypatch):
     """The last torch for Macs with Intel processors was built for NumPy 1 and cannot exchange arrays with NumPy 2."""
 
@@ -88,7 +72,7 @@ def test_scale_and_offset_of_the_intensities_change_no_score(estimator, images, 
     image = sitk.Cast(images[0], sitk.sitkFloat64) * 7.5 - 1000
     again = estimator.assess(Case.from_images(image, images[1], label=MYOCARDIUM, segment="myocardium"))
     for before, after in zip(report.slices, again.slices, strict=True):
-        assert values(after) == comparable(before)
+        assert values(after) == alike(before)
 
 
 @pytest.mark.parametrize("table", [IntervalTable((0, 1), (0,), (0,)), IntervalTable((0, 1), (-2,), (2,))])

@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 import toy_family
 from cohort_cases import some_cases
+from compared_scores import alike, edited, values
 from typer.testing import CliRunner
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
@@ -25,7 +26,7 @@ from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import BundleError, InputError
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.registry import FAMILIES, family_of, settings_of
-from SegQualityQCLib.report.report import QualityReport, SliceScore, Status
+from SegQualityQCLib.report.report import QualityReport, Status
 
 MYOCARDIUM = 2
 SEGMENT = "LV myocardium"
@@ -75,23 +76,6 @@ def case(images):
 @pytest.fixture(scope="module")
 def report(estimator, case):
     return estimator.assess(case)
-
-
-def alike(score: SliceScore) -> tuple:
-    return (score.status, score.flags, pytest.approx(score.area_mm2, rel=1e-6), pytest.approx(score.dice, abs=1e-4))
-
-
-def values(score: SliceScore) -> tuple:
-    return (score.status, score.flags, score.area_mm2, score.dice)
-
-
-def edited(case: Case, change) -> Case:
-    """The case after ``change`` was made to the array of its mask."""
-    array = sitk.GetArrayFromImage(case.mask)
-    change(array)
-    mask = sitk.GetImageFromArray(array)
-    mask.CopyInformation(case.mask)
-    return case.with_mask(mask)
 
 
 def scored(report: QualityReport) -> list[int]:

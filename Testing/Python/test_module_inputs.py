@@ -9,7 +9,7 @@ import pytest
 import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
-from slicer_harness.application import leave_module, open_panel, process_events, return_to_module, start
+from slicer_harness.application import leave_module, process_events, return_to_module
 from slicer_harness.editing import edit_slice, slice_pixels
 from slicer_harness.reviewing import wait
 from slicer_harness.scenes import node_ids
@@ -20,16 +20,8 @@ from SegQualityQCLib.scene.result_nodes import TABLE, existing_node
 
 
 @pytest.fixture
-def module():
-    return start()
-
-
-@pytest.fixture
-def panel(module):
-    module.SegQualityQCLogic().loadDemo()
-    widget = open_panel(module)
-    yield widget.panel
-    widget.cleanup()
+def panel(demo_panel):
+    return demo_panel
 
 
 def finished(panel):

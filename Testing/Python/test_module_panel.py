@@ -4,7 +4,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from PySide6 import QtCore
-from slicer_harness.application import leave_module, open_panel, process_events, return_to_module, start
+from slicer_harness.application import leave_module, open_panel, process_events, return_to_module
 from slicer_harness.reviewing import wait
 
 from SegQualityQCLib.scene.images import add_segmentation, add_volume
@@ -12,16 +12,8 @@ from SegQualityQCLib.scene.result_nodes import OVERLAY, TABLE, existing_node
 
 
 @pytest.fixture
-def module():
-    return start()
-
-
-@pytest.fixture
-def panel(module):
-    module.SegQualityQCLogic().loadDemo()
-    widget = open_panel(module)
-    yield widget.panel
-    widget.cleanup()
+def panel(demo_panel):
+    return demo_panel
 
 
 def finished(panel):

@@ -10,20 +10,12 @@ from pathlib import Path
 import pytest
 import slicer
 from PySide6 import QtWidgets
-from slicer_harness.application import open_panel, process_events, start
+from slicer_harness.application import open_panel, process_events
 
 
 @pytest.fixture
-def module():
-    return start()
-
-
-@pytest.fixture
-def panel(module):
-    module.SegQualityQCLogic().loadDemo()
-    widget = open_panel(module)
-    yield widget.panel
-    widget.cleanup()
+def panel(demo_panel):
+    return demo_panel
 
 
 def finished(panel):

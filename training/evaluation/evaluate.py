@@ -15,13 +15,14 @@ from SegQualityQCLib.estimators.networks.rec_reg import RecRegEstimator
 
 from ..candidates.pool import sample_sizes
 from ..data.split import read_split
+from ..export.bundling import read_calibrated
 from ..fitting.rec_net import reconstruction_errors
 from ..metrics.bootstrap import with_bootstrap
 from ..study.artifacts import write_json
 from ..study.configuration import Structure, Study
 from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
-from .provisional import provisional_model, read_calibrated
+from .provisional import provisional_model
 from .scoring import NET, PERTURBED, REFERENCE, Scores, balanced, kind_name, score_patients
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.distribution_check import ImageDistribution
 from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
 from SegQualityQCLib.report.calibration import Calibration
 
 from ..export.bundling import load_networks, write_bundle
-from ..study.artifacts import read_json
 from ..study.run import Run
 
 _VERSION = "0.0.0"  # not a version that is ever exported
@@ -40,19 +36,6 @@ def provisional_model(
         card=card,
     )
     return load_networks(folder)
-
-
-def read_calibrated(path: Path) -> tuple[Calibration, ImageDistribution]:
-    """What training.evaluation.calibrate wrote about a model: its intervals and its training images.
-
-    Raises:
-        InputError: It is missing or damaged.
-    """
-    content = read_json(path)
-    try:
-        return Calibration.from_dict(content["calibration"]), ImageDistribution.from_dict(content["familiarity"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise InputError(f"The calibration {path} is damaged: run training.evaluation.calibrate again.") from error
 
 
 def evaluated_model(run: Run) -> NetworkEstimator:

@@ -21,7 +21,7 @@ from SegQualityQCLib.estimators.networks.settings import DirectSettings, Network
 from SegQualityQCLib.report.calibration import Calibration, IntervalTable
 from SegQualityQCLib.storage.atomic_files import replaced_folder, write_text_atomically
 
-from ..study.artifacts import save_tensors
+from ..study.artifacts import read_json, save_tensors
 from ..study.paths import rec_net_file
 from ..study.run import Run
 from .provenance import Provenance, provenance_of
@@ -74,6 +74,19 @@ def write_bundle(
         write_text_atomically(partial / "configs" / "metadata.json", text)
         write_text_atomically(partial / "docs" / "README.md", card)
         write_text_atomically(partial / "LICENSE", provenance.licence_text)
+
+
+def read_calibrated(path: Path) -> tuple[Calibration, ImageDistribution]:
+    """What training.evaluation.calibrate wrote about a model: its intervals and its training images.
+
+    Raises:
+        InputError: It is missing or damaged.
+    """
+    content = read_json(path)
+    try:
+        return Calibration.from_dict(content["calibration"]), ImageDistribution.from_dict(content["familiarity"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"The calibration {path} is damaged: run training.evaluation.calibrate again.") from error
 
 
 def load_networks(bundle: Path) -> NetworkEstimator:

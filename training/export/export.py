@@ -11,7 +11,7 @@ from ..data.split import read_split
 from ..study.artifacts import read_json
 from ..study.run import Run
 from ..study.stage_arguments import stage_arguments
-from .bundling import write_bundle
+from .bundling import read_calibrated, write_bundle
 from .provenance import provenance_of
 
 _MEANING = {
@@ -29,12 +29,21 @@ _MEANING = {
 
 def export(run: Run, target: Path) -> None:
     """Write the bundle of an evaluated run into ``target``."""
-    calibrated, figures = (read_json(run.stage_file(stage)) for stage in ("calibration", "evaluation"))
+    calibration, distribution = read_calibrated(run.stage_file("calibration"))
+    figures = read_json(run.stage_file("evaluation"))
     split = read_split(run.study)
     target.mkdir(parents=True, exist_ok=True)
     folder = target / run.bundle_name
     card = model_card(run, figures, split)
-    write_bundle(folder, run, version=run.study.version, **calibrated, evaluation=summary(figures), card=card)
+    write_bundle(
+        folder,
+        run,
+        version=run.study.version,
+        calibration=calibration,
+        distribution=distribution,
+        evaluation=summary(figures),
+        card=card,
+    )
     bundle = ModelBundle.load(folder)
     print(f"{bundle.name} {bundle.version}: {bundle.sha256}")
 
