@@ -69,14 +69,14 @@ def test_slices_of_unknown_patients_are_familiar_as_often_as_asked():
     rng = np.random.default_rng(0)
     statistics = fit_distribution(*described_patients(rng, 80), quantile=0.95)
     unknown, _ = described_patients(rng, 400)
-    assert 0.93 <= np.mean(distance(statistics, unknown) <= statistics["threshold"]) <= 0.97
+    assert 0.93 <= np.mean(distance(statistics, unknown) <= statistics.threshold) <= 0.97
 
 
 def test_a_patient_does_not_vouch_for_its_own_slices():
     described, patients = described_patients(np.random.default_rng(0), 20)
     statistics = fit_distribution(described, patients)
     alone = fit_distribution(described, np.arange(len(described)))
-    assert statistics["threshold"] > alone["threshold"]
+    assert statistics.threshold > alone.threshold
 
 
 def test_one_patient_is_too_few():

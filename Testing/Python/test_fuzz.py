@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 
+import fuzz
 import pytest
-
-SPECIFICATION = importlib.util.spec_from_file_location("fuzz", Path(__file__).resolve().parents[1] / "fuzz.py")
-fuzz = importlib.util.module_from_spec(SPECIFICATION)
-sys.modules["fuzz"] = fuzz
-SPECIFICATION.loader.exec_module(fuzz)
 
 KEPT = sorted((Path(__file__).parent / "fuzz_inputs").glob("*/*"))
 SLOW = {"worklist": 60, "pictures": 40, "segments": 100, "nifti": 100}  # each of their inputs takes milliseconds
