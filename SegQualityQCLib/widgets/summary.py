@@ -41,5 +41,5 @@ def _volume_line(report: QualityReport, threshold: float) -> str:
 
 def _flag_lines(report: QualityReport) -> list[str]:
     """What each flag of a report means; flags that the table or the line above show are left out."""
-    notes = [note(flag, report) for flag in report.flags if flag not in _SHOWN_ELSEWHERE]
-    return [_(f"{text[:1].upper()}{text[1:]}.") for text in notes]
+    notes = [_(note(flag, report)) for flag in report.flags if flag not in _SHOWN_ELSEWHERE]
+    return [f"{text[:1].upper()}{text[1:]}." for text in notes]
