@@ -113,6 +113,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             uiWidget.setEnabled(False)
             self.layout.addWidget(uiWidget)
             return
+        from SegQualityQCLib.review.decisions import Decision
         from SegQualityQCLib.widgets.panel import AssessmentPanel
         from SegQualityQCLib.widgets.shortcuts import Shortcuts
 
@@ -128,7 +129,7 @@ class SegQualityQCWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "Ctrl+Shift+N": self.panel.navigation.next,
                 "Ctrl+Shift+P": self.panel.navigation.previous,
                 "Ctrl+Shift+L": self.panel.navigation.next_low,
-                "Ctrl+Shift+G": lambda: self.panel.review.decide("accepted"),
+                "Ctrl+Shift+G": lambda: self.panel.review.decide(Decision.ACCEPTED),
                 "Ctrl+Shift+O": self.panel.navigation.toggle_overlay,
                 "Ctrl+Shift+H": self.panel.navigation.toggle_outline,
             }

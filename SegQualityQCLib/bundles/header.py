@@ -26,8 +26,8 @@ class Evaluation:
     """Figures on test patients.
 
     Attributes:
-        test_set: Name of the test set: errors on different ones do not compare. Empty in bundles of schema 1, which
-            were all measured on the test patients of the study that comes with the library.
+        test_set: Name of the test set: errors on different ones do not compare. Empty in bundles of schema 1, which do
+            not name it.
         figures: By name; ``mae`` is the mean absolute error of the predicted Dice of slices.
     """
 

@@ -60,21 +60,28 @@ def score_case(case: CohortCase, options: ScoringOptions) -> Scored:
 
 
 def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
-    import torch
-
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # the workers share the cores among themselves
     reports, pictures = [], []
     structures = {int(label): name for label, name in case.structures.items()}
     read = read_cases(case.image, case.segmentation, label=case.label, segment=case.segment, structures=structures)
     for one in read:
         with _networks:
-            torch.set_num_threads(1)  # it holds for the calling thread
+            _one_thread_for_networks()
             estimators, model = _estimators(options.device), case.model or options.model
             one = estimators.as_told(one, model, alone=len(read) == 1)
             report = estimators.for_case(one, model).assess(one)
         reports.append(report)
         pictures.append(case_pictures(one, report))
     return reports, pictures
+
+
+def _one_thread_for_networks() -> None:
+    """The workers share the cores among themselves; the setting holds for the calling thread."""
+    try:
+        import torch
+    except ImportError:
+        return  # a family that runs no networks does without
+    torch.set_num_threads(1)
 
 
 @cache

@@ -89,13 +89,16 @@ class Estimator(ABC, Generic[Prepared]):
         """
 
     @abstractmethod
-    def estimate(self, prepared: Prepared, case: Case, slices: Sequence[int]) -> list[SliceEstimate]:
+    def estimate(
+        self, prepared: Prepared, case: Case, slices: Sequence[int], target: TrainedTarget
+    ) -> list[SliceEstimate]:
         """Estimate drawn slices.
 
         Args:
             prepared: What :meth:`prepare` gave for the case, or for the case before an edit of its mask.
             case: The case as it is drawn now.
             slices: Indices of slices on which something is drawn, ascending.
+            target: Which of the model's structures the mask is taken for.
 
         Returns:
             One estimate for each, in their order.
@@ -144,7 +147,7 @@ class Estimator(ABC, Generic[Prepared]):
         rules = SliceRules(case, target.calibration.slice)
         scores: list[SliceScore] = []
         for first in range(0, case.n_slices, batch_size):
-            scores += self._scores(prepared, case, rules, range(first, min(first + batch_size, case.n_slices)))
+            scores += self._scores(prepared, case, rules, range(first, min(first + batch_size, case.n_slices)), target)
             done = len(scores)
             report = None
             if done == case.n_slices:
@@ -168,14 +171,15 @@ class Estimator(ABC, Generic[Prepared]):
         changed = sorted(set(slices))
         if report.model.sha256 != self.bundle.sha256 or report.case.slices != case.n_slices:
             raise InputError("The report was made by another model or of another image: assess the case again.")
-        if changed and not 0 <= changed[0] <= changed[-1] < case.n_slices:
-            raise InputError(f"There is no slice {changed[-1]}: the case has {case.n_slices} slices.")
+        wrong = [index for index in changed if not 0 <= index < case.n_slices]
+        if wrong:
+            raise InputError(f"There is no slice {wrong[0]}: the case has {case.n_slices} slices.")
         self._check_inputs(case)
         if prepared is None:
             prepared = self.prepare(case, report.provenance.parameters)
         target = self._target_of_report(case, report)
         rules = SliceRules(case, target.calibration.slice)
-        fresh = {score.index: score for score in self._scores(prepared, case, rules, changed)}
+        fresh = {score.index: score for score in self._scores(prepared, case, rules, changed, target)}
         scores = [
             fresh.get(score.index) or (score if rules.is_drawn(score.index) else rules.empty(score.index))
             for score in report.slices
@@ -201,9 +205,11 @@ class Estimator(ABC, Generic[Prepared]):
         named = next((target for target in self.targets if target.structure.name == name), None)
         return named or self._target_of(case) or self.targets[0]
 
-    def _scores(self, prepared: Prepared, case: Case, rules: SliceRules, slices: Sequence[int]) -> list[SliceScore]:
+    def _scores(
+        self, prepared: Prepared, case: Case, rules: SliceRules, slices: Sequence[int], target: TrainedTarget
+    ) -> list[SliceScore]:
         drawn = [index for index in slices if rules.is_drawn(index)]
-        estimates = dict(zip(drawn, self.estimate(prepared, case, drawn) if drawn else [], strict=True))
+        estimates = dict(zip(drawn, self.estimate(prepared, case, drawn, target) if drawn else [], strict=True))
         return [rules.scored(i, estimates[i]) if i in estimates else rules.empty(i) for i in slices]
 
     def _report(

@@ -14,7 +14,7 @@ from ..bundles.bundle import ModelBundle, unusable_metadata_refused
 from ..case.case import CaseInput
 from .base import Estimator
 
-_IMAGE_AND_MASK = frozenset({CaseInput.IMAGE, CaseInput.MASK})
+IMAGE_AND_MASK = frozenset({CaseInput.IMAGE, CaseInput.MASK})
 
 
 class Settings(Protocol):
@@ -56,8 +56,8 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "rec-reg": Family(_IMAGE_AND_MASK, ".networks.settings:RecRegSettings", ".networks.rec_reg:RecRegEstimator"),
-    "direct": Family(_IMAGE_AND_MASK, ".networks.settings:DirectSettings", ".networks.direct:DirectEstimator"),
+    "rec-reg": Family(IMAGE_AND_MASK, ".networks.settings:RecRegSettings", ".networks.rec_reg:RecRegEstimator"),
+    "direct": Family(IMAGE_AND_MASK, ".networks.settings:DirectSettings", ".networks.direct:DirectEstimator"),
 }
 
 

@@ -10,9 +10,7 @@ from ..bundles.catalogue import available_bundles, bundle_with_checksum, find_bu
 from ..bundles.header import TrainedTarget
 from ..case.case import CaseInput
 from ..errors import BundleError
-from .registry import family_of, settings_of
-
-IMAGE_AND_MASK = frozenset({CaseInput.IMAGE, CaseInput.MASK})
+from .registry import IMAGE_AND_MASK, family_of, settings_of
 
 
 def load_bundle(folder: str | Path) -> ModelBundle:
@@ -113,7 +111,14 @@ class ModelSelection:
 
 
 def _lowest_error(candidates: Sequence[tuple[ModelBundle, TrainedTarget]]) -> ModelBundle:
-    """Errors on different test sets do not compare: those on the set that most candidates share decide."""
+    """The model with the lowest error.
+
+    Errors on different test sets do not compare. Where there are several, a model that the user added goes before one
+    that comes with the library, and the set that most of the remaining models share decides.
+    """
+    if len({target.evaluation.test_set for _, target in candidates}) > 1:
+        added = [pair for pair in candidates if pair[0].folder.parent != models_folder()]
+        candidates = added or candidates
     names = [target.evaluation.test_set for _, target in candidates]
     shared = max(names, key=names.count)
     measured = [pair for pair, name in zip(candidates, names, strict=True) if name == shared]

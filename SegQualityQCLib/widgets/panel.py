@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import SegQualityError
+from ..review.decisions import Decision
 from ..scene.assessment import Progress
 from ..scene.node_cases import segment_ids
 from ..scene.plots import drawn_threshold, write_chart
@@ -153,7 +154,7 @@ class AssessmentPanel:
         """Select a row of the table and take the slice views to its slice."""
         self.navigation.go_to_row(row)
 
-    def decide_open_case(self, segmentation_node: Any, decision: str, comment: str) -> None:
+    def decide_open_case(self, segmentation_node: Any, decision: Decision, comment: str) -> None:
         """Decide the open case of the worklist, where it is the one of this segmentation."""
         if self.worklist.has_open(segmentation_node):
             self.worklist.decide(decision, comment)

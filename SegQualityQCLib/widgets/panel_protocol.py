@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from ..review.decisions import Decision
 from ..scene.stored_results import Results
 from .module_protocol import Logic, Parameters
 from .results_table import ResultsTable
@@ -57,5 +58,5 @@ class Panel(Protocol):
     def go_to_row(self, row: int) -> None:
         """Select a row of the table and take the slice views to its slice."""
 
-    def decide_open_case(self, segmentation_node: Any, decision: str, comment: str) -> None:
+    def decide_open_case(self, segmentation_node: Any, decision: Decision, comment: str) -> None:
         """Decide the open case of the worklist, where it is the one of this segmentation."""

@@ -44,7 +44,7 @@ class ReviewSection:
         """The name that is written in the panel."""
         return self._reviewer
 
-    def decide(self, decision: str) -> None:
+    def decide(self, decision: Decision) -> None:
         """Keep a decision on the selected slice, with the comment that is written."""
         parameters, selected = self._panel.parameters, self._panel.table.selected
         if parameters is None or selected is None or self._busy():
@@ -55,7 +55,7 @@ class ReviewSection:
             self._panel.ui.commentEdit.setText("")
         self._panel.refresh()
 
-    def _decide_case(self, decision: str) -> None:
+    def _decide_case(self, decision: Decision) -> None:
         """Keep a decision on the whole case; accepted, the copy from before the corrections is removed."""
         parameters = self._panel.parameters
         if parameters is None or parameters.segmentation is None or self._busy():

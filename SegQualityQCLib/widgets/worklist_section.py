@@ -122,7 +122,7 @@ class WorklistSection:
         self.show()
         self._say_saved(self._worklist.case(self._case.name), saved)
 
-    def decide(self, decision: str, comment: str) -> None:
+    def decide(self, decision: Decision, comment: str) -> None:
         """Close the open case with a decision on it; corrections are saved first."""
         if self._worklist is None or self.case is None or self._case is None:
             return
@@ -238,7 +238,7 @@ class WorklistSection:
             return
         self._case = worklist.open_case(case.name)
         decision = ReviewStatus.ACCEPTED if case.status is ReviewStatus.CORRECTED else case.status
-        self.decide(decision.value, case.comment)
+        self.decide(Decision(decision.value), case.comment)
 
     def _say_saved(self, case: WorklistCase, saved: Path) -> None:
         text = _("Saved as {name}.").format(name=saved.name)

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from SegQualityQCLib.bundles.header import BundleHeader, TrainedTarget
 from SegQualityQCLib.case.case import Case, CaseInput
 from SegQualityQCLib.case.terminology import Target
+from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.base import Estimator
 from SegQualityQCLib.estimators.registry import Family
 from SegQualityQCLib.estimators.slice_rules import SliceEstimate
@@ -54,9 +55,15 @@ class ToyEstimator(Estimator[float]):
 
     def prepare(self, case: Case, parameters: Mapping[str, Any] | None = None) -> float:
         """The median of the image."""
-        return float(np.median(sitk.GetArrayViewFromImage(case.image))) if parameters is None else parameters["median"]
+        if parameters is None:
+            return float(np.median(sitk.GetArrayViewFromImage(case.image)))
+        if "median" not in parameters:
+            raise InputError("The report does not say its median: assess the case again.")
+        return float(parameters["median"])
 
-    def estimate(self, prepared: float, case: Case, slices: Sequence[int]) -> list[SliceEstimate]:
+    def estimate(
+        self, prepared: float, case: Case, slices: Sequence[int], target: TrainedTarget
+    ) -> list[SliceEstimate]:
         """The share of drawn pixels that are darker."""
         image, mask = (
             np.moveaxis(sitk.GetArrayViewFromImage(one), 2 - case.axis, 0) for one in (case.image, case.mask)

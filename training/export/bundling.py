@@ -17,7 +17,8 @@ from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.distribution_check import ImageDistribution
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimator
-from SegQualityQCLib.estimators.networks.settings import DirectSettings, NetworkSettings, RecRegSettings
+from SegQualityQCLib.estimators.networks.settings import NetworkSettings
+from SegQualityQCLib.estimators.registry import FAMILIES
 from SegQualityQCLib.report.calibration import Calibration, IntervalTable
 from SegQualityQCLib.storage.atomic_files import replaced_folder, write_text_atomically
 
@@ -104,9 +105,9 @@ def load_networks(bundle: Path) -> NetworkEstimator:
 
 def _write_weights(run: Run, folder: Path) -> dict[str, str]:
     """Write the weight files of a run's networks into a bundle's folder; gives the SHA-256 of each."""
-    files = {"models/reg_net.pt": run.weights}
-    if run.method == "rec-reg":
-        files["models/rec_net.pt"] = rec_net_file(run.study, run.structure)
+    settings = _settings_class(run)
+    trained = {"reg_net": run.weights, "rec_net": rec_net_file(run.study, run.structure)}
+    files = {settings.weight_file(name): trained[name] for name in settings.NETWORKS}
     for file, source in files.items():
         if len(files) > 1:  # two networks stay below 5 MB together with half the digits
             weights = torch.load(source, weights_only=True)
@@ -114,6 +115,14 @@ def _write_weights(run: Run, folder: Path) -> dict[str, str]:
         else:
             shutil.copyfile(source, folder / file)
     return {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in sorted(files)}
+
+
+def _settings_class(run: Run) -> type[NetworkSettings]:
+    """The settings class of the run's method, which says which networks it has."""
+    settings = FAMILIES[run.method].settings_class()
+    if not issubclass(settings, NetworkSettings):
+        raise InputError(f"The method {run.method} does not have networks that training can export.")
+    return settings
 
 
 def _target(run: Run, calibration: Calibration, evaluation: dict[str, float]) -> TrainedTarget:
@@ -130,14 +139,12 @@ def _target(run: Run, calibration: Calibration, evaluation: dict[str, float]) ->
 
 def _settings(run: Run, distribution: ImageDistribution) -> NetworkSettings:
     """What the networks see and how large they are."""
-    networks: dict[str, dict[str, Any]] = {"reg_net": run.varied_study.reg_network}
-    if run.method == "rec-reg":
-        networks["rec_net"] = {"filters": list(run.study.rec_filters)}
-    settings = RecRegSettings if run.method == "rec-reg" else DirectSettings
+    settings = _settings_class(run)
+    sizes = {"reg_net": run.varied_study.reg_network, "rec_net": {"filters": list(run.study.rec_filters)}}
     return settings(
         size=run.study.window_size,
         spacing_mm=run.study.window_spacing_mm,
-        networks=networks,
+        networks={name: sizes[name] for name in settings.NETWORKS},
         distribution=distribution,
         image_smoothing=run.image_smoothing,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...bundles.bundle import ModelBundle, unusable_metadata_refused
+from ...bundles.header import TrainedTarget
 from ...case.case import Case, CaseInput
 from ...case.field_of_view import FieldOfView, field_of_view_around_mask, reaches_outside
 from ...errors import BundleError, InputError
@@ -97,7 +98,9 @@ class NetworkEstimator(Estimator[PreparedImage]):
             return PreparedImage(case, field, intensity_range)
         return PreparedImage(case, self._field_around(case))
 
-    def estimate(self, prepared: PreparedImage, case: Case, slices: Sequence[int]) -> list[SliceEstimate]:
+    def estimate(
+        self, prepared: PreparedImage, case: Case, slices: Sequence[int], target: TrainedTarget
+    ) -> list[SliceEstimate]:
         """Estimate drawn slices by the networks, unless they cannot see them or the image is unlike the training's."""
         outside = reaches_outside(case, prepared.field)
         inside = [index for index in slices if not outside[index]]
