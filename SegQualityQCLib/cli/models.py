@@ -83,5 +83,5 @@ def _check_holds_bundle(folder: Path) -> None:
         return  # a bundle, if a damaged one
     below = [path.parent.parent for path in sorted(folder.glob("*/configs/metadata.json"))]
     listed = f"; below it are: {', '.join(map(str, below[:8]))}" if below else ""
-    what = "holds no model (configs/metadata.json)" if folder.is_dir() else "does not exist"
+    what = "does not hold a model (configs/metadata.json)" if folder.is_dir() else "does not exist"
     raise BundleError(f"The folder {folder} {what}: give that of one model{listed}.")

@@ -147,7 +147,7 @@ def cases_in_folder(
     segmentation_pattern = _pattern(folder, segmentations, "")
     names = sorted({*_matching(folder, image_pattern), *_matching(folder, segmentation_pattern)})
     if not names:
-        raise InputError(f"The folder {folder} holds no file like {image_pattern} or {segmentation_pattern}.")
+        raise InputError(f"The folder {folder} does not hold a file like {image_pattern} or {segmentation_pattern}.")
     unprintable = next((name for name in names if not name.isprintable()), None)
     if unprintable is not None:
         raise InputError(f"The name of the case {unprintable!a} in {folder} cannot be printed: rename its files.")
@@ -276,7 +276,9 @@ def _pattern(folder: Path, given: str, suffix: str) -> str:
     for ending in _ENDINGS:
         if any(name.endswith(suffix + ending) for name in names):
             return f"{given}/{PLACE}{suffix}{ending}"
-    raise InputError(f"The folder {inside} holds no image whose name ends like nnU-Net's ({suffix}{_ENDINGS[0]}).")
+    raise InputError(
+        f"The folder {inside} does not hold an image whose name ends like nnU-Net's ({suffix}{_ENDINGS[0]})."
+    )
 
 
 def _matching(folder: Path, pattern: str) -> list[str]:

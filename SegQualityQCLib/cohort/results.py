@@ -148,14 +148,14 @@ class CohortFolder:
         """The cases, in the order of the manifest.
 
         Raises:
-            InputError: The folder holds no cohort, or a damaged one.
+            InputError: The folder does not hold a cohort, or a damaged one.
         """
         try:
             content = json.loads((self.path / "cohort.json").read_text(encoding="utf-8"))
             return tuple(self._case(entry) for entry in content["cases"])
         except FileNotFoundError:
             raise InputError(
-                f"The folder {self.path} holds no cohort: give the --out folder of segquality cohort."
+                f"The folder {self.path} does not hold a cohort: give the --out folder of segquality cohort."
             ) from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = str(error)[:120]

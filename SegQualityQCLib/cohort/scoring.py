@@ -54,7 +54,7 @@ def score_case(case: CohortCase, options: ScoringOptions) -> Scored:
         reports, pictures, error = [], [], str(problem)
     except Exception as problem:  # one bad case must not stop a thousand others
         reports, pictures = [], []
-        error = f"It cannot be scored, for a reason that nobody foresaw: {type(problem).__name__}: {str(problem)[:200]}"
+        error = f"It was not scored because of an unexpected error: {type(problem).__name__}: {str(problem)[:200]}"
     seconds = round(time.perf_counter() - start, 3)
     return Scored(CaseResult(case.name, request, tuple(reports), error, seconds), pictures)
 

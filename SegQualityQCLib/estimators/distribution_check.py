@@ -54,10 +54,10 @@ class ImageDistribution:
         """
         mean, precision = content["mean"], content["precision"]
         if len(mean) != DESCRIPTORS or [len(row) for row in precision] != [DESCRIPTORS] * DESCRIPTORS:
-            raise ValueError("its familiarity statistics have a wrong shape")
+            raise ValueError("the statistics of its distribution check have a wrong shape")
         values = [content["threshold"], *mean, *(value for row in precision for value in row)]
         if not all(type(value) in (int, float) and np.isfinite(value) for value in values):
-            raise ValueError("its familiarity statistics hold something that is not a number")
+            raise ValueError("the statistics of its distribution check hold a value that is not a number")
         return cls(np.array(mean, np.float64), np.array(precision, np.float64), float(content["threshold"]))
 
 

@@ -66,7 +66,7 @@ class Worklist:
             read_only: Work on a copy in memory: nothing is written, and nothing made.
 
         Raises:
-            InputError: The folder holds no cohort, or the manifest is wrong.
+            InputError: The folder does not hold a cohort, or the manifest is wrong.
             WorklistError: The worklist is locked, damaged or cannot be written.
         """
         source = Path(source).absolute()
@@ -168,7 +168,7 @@ class Worklist:
         try:
             decision = Decision(decision)
         except ValueError:
-            raise WorklistError(f"{str(decision)!r} is no decision: use {', '.join(Decision)}.") from None
+            raise WorklistError(f"{str(decision)!r} is not a decision: use {', '.join(Decision)}.") from None
         with self._storage.transaction() as db:
             sign_of_life(db, self.session, self.reviewer)
             self._take_back(db, name)

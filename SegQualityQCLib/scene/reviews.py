@@ -47,7 +47,7 @@ class Review:
         except ValueError:
             raise InputError(f"The decision {decision!r} is not known: use one of {', '.join(Decision)}.") from None
         if not reviewer.strip():
-            raise InputError("Nobody signs this decision: enter your name as the reviewer first.")
+            raise InputError("The decision has no reviewer: enter your name first.")
         return cls(known, reviewer.strip(), datetime.now(timezone.utc).isoformat(timespec="seconds"), comment)
 
     @classmethod

@@ -1,1 +1,1 @@
-"""The parts of the module's panel. Needs qt and slicer; holds no computation."""
+"""The parts of the module's panel. Needs qt and slicer; does not compute anything."""

@@ -53,5 +53,5 @@ class EditFollower:
         self._tags.append((node, node.AddObserver(event, lambda *_: self.edited())))
 
     def edited(self) -> None:
-        """Note an edit, also one that was made while nobody observed."""
+        """Note an edit, also one that was made while it was not observed."""
         self._timer.start()  # anew, where it runs

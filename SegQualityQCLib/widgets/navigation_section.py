@@ -96,7 +96,7 @@ class NavigationSection:
         self.go_to_row(max(0, self._panel.table.selected_row - 1))
 
     def next_low(self) -> None:
-        """To the next low slice that nobody has reviewed."""
+        """To the next low slice that was not reviewed."""
         table, parameters = self._panel.table, self._panel.parameters
         if parameters is None:
             return

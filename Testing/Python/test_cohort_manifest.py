@@ -139,7 +139,7 @@ def test_a_pattern_says_where_the_name_stands(tmp_path):
     [
         (None, None, "not in nnU-Net's layout"),
         ("none", "none", "neither a folder"),
-        ("{case}.nrrd", "{case}.seg.nrrd", "holds no file like"),
+        ("{case}.nrrd", "{case}.seg.nrrd", "does not hold a file like"),
         ("../{case}.nrrd", "{case}.seg.nrrd", "leads out"),
     ],
 )

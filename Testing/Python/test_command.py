@@ -177,7 +177,9 @@ def test_models_are_listed_and_verified(tmp_path):
     (model / "models" / "reg_net.pt").unlink()
     above = segquality("models", "verify", tmp_path)
     assert above.returncode == 2
-    assert f"holds no model (configs/metadata.json): give that of one model; below it are: {model}" in (above.stderr)
+    assert f"does not hold a model (configs/metadata.json): give that of one model; below it are: {model}" in (
+        above.stderr
+    )
     mistyped = segquality("models", "verify", tmp_path / "modle")
     assert mistyped.returncode == 2
     assert "modle does not exist" in mistyped.stderr

@@ -64,7 +64,7 @@ def test_networks_that_cannot_be_tried_out_say_why(monkeypatch):
         raise RuntimeError("Numpy is not available")
 
     monkeypatch.setattr(torch, "from_dlpack", fail)
-    with pytest.raises(BundleError, match=r"window of .* pixels: Numpy is not available"):
+    with pytest.raises(BundleError, match=r"field of view of .* pixels: Numpy is not available"):
         load_estimator("acdc-lv-myocardium", "cpu")
 
 

@@ -115,7 +115,7 @@ def test_a_damaged_or_missing_worklist_and_an_unknown_case_are_said(tmp_path):
         Worklist.open(path, "Ada")
     with pytest.raises(WorklistError, match="does not exist"):
         Worklist.open(tmp_path / "no.sqlite", "Ada")
-    with pytest.raises(InputError, match="holds no cohort"):
+    with pytest.raises(InputError, match="does not hold a cohort"):
         Worklist.open(tmp_path, "Ada")
     database.unlink()
     with pytest.raises(WorklistError, match="has no case"):

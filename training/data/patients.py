@@ -67,7 +67,7 @@ def find_volumes(source: DataSource) -> list[Volume]:
         raise InputError(f"The data layout {source.layout!r} is not known: use {' or '.join(layouts)}.")
     volumes = layouts[source.layout](root)
     if not volumes:
-        raise InputError(f"The data folder {root} holds no case in the layout {source.layout}.")
+        raise InputError(f"The data folder {root} does not hold a case in the layout {source.layout}.")
     if source.patients is not None:
         volumes = _first_patients(volumes, source.patients)
     for volume in volumes:

@@ -99,7 +99,7 @@ def usable_precision(wanted: str) -> str:
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     if torch.cpu._is_amx_tile_supported() if x86 else torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return wanted
-    print("This processor is no faster in bfloat16: training in float32 instead.", flush=True)
+    print("This processor is not faster in bfloat16: training in float32 instead.", flush=True)
     return "32-true"
 
 

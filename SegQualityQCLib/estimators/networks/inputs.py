@@ -104,7 +104,7 @@ def percentile_range(image: NDArray[np.float32], name: str) -> tuple[float, floa
     """
     inside = image[np.isfinite(image)]
     if inside.size == 0:
-        raise InputError(f"The window around the mask holds no pixel of the image {name}.")
+        raise InputError(f"The field of view around the mask does not hold a pixel of the image {name}.")
     low, high = np.percentile(inside, INTENSITY_PERCENTILES, overwrite_input=True)
     if not high > low:
         raise InputError(f"The image {name} is constant around the segmentation: there is nothing to compare with.")

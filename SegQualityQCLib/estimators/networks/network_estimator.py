@@ -213,7 +213,7 @@ class NetworkEstimator(Estimator[PreparedImage]):
             raise
         except RuntimeError as error:
             raise BundleError(
-                f"The networks of the model {self.bundle.name} do not work on its window of {size} pixels: "
+                f"The networks of the model {self.bundle.name} do not work on its field of view of {size} pixels: "
                 f"{(str(error).splitlines() or ['no reason given'])[0][:120]}."
             ) from error
 
@@ -236,4 +236,4 @@ def _field_of_view_in(parameters: Mapping[str, Any]) -> tuple[FieldOfView, tuple
         low, high = (float(value) for value in parameters["intensity_range"])
         return FieldOfView((x, y, z), int(stored["size"]), float(stored["spacing_mm"])), (low, high)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError("The report does not say which window it was made with: assess the case again.") from error
+        raise InputError("The report does not say its field of view: assess the case again.") from error

@@ -103,5 +103,5 @@ def _check_sizes(network: Mapping[str, Any], side: int) -> None:
 
 def _checked_smoothing(pixels: Any) -> float:
     if not 0 <= finite_number(pixels) <= _MAX_SMOOTHING:
-        raise ValueError("its networks smooth over an impossible distance")
+        raise ValueError("its smoothing must be between 0 and 16 pixels")
     return float(pixels)

@@ -33,7 +33,7 @@ def read_weights(bundle: ModelBundle, file: str) -> dict[str, Tensor]:
         raise BundleError(f"{told} are not a table of tensors: refused.")
     for tensor in state.values():
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or not _holds_its_values(tensor, size):
-            raise BundleError(f"{told} claim more than the file holds: refused.")
+            raise BundleError(f"{told} declare tensors that are larger than the file: refused.")
     for key, tensor in state.items():
         if tensor.dtype not in (torch.float32, torch.float16) or not torch.isfinite(tensor).all():
             raise BundleError(
