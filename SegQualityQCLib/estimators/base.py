@@ -14,10 +14,10 @@ from ..bundles.bundle import ModelBundle
 from ..bundles.header import TrainedTarget
 from ..case.case import Case, CaseInput
 from ..errors import InputError
-from ..report.codes import CaseFlag
+from ..report.codes import CaseFlag, Measure
 from ..report.report import ModelIdentity, QualityReport, SliceScore
 from .report_building import build_report
-from .slice_rules import SliceEstimate, SliceRules
+from .slice_rules import SliceEstimate, SliceRules, VolumeEstimate
 
 Prepared = TypeVar("Prepared")
 
@@ -27,6 +27,10 @@ class MapKind(str, Enum):
 
     DIFFERENCE = "difference"
     """How much the image differs from what the model expects under the mask, in [0, 2]."""
+    DISAGREEMENT = "disagreement"
+    """The share of the samples that differ from the candidate, in [0, 1]."""
+    ENTROPY = "entropy"
+    """The entropy of the probability in bits, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,13 @@ class Estimator(ABC, Generic[Prepared]):
 
     @property
     def targets(self) -> tuple[TrainedTarget, ...]:
-        """The structures that the model knows."""
+        """The structures that the model knows; none where it judges any structure and is not calibrated for one."""
         return self.bundle.header.targets
+
+    @property
+    def measure(self) -> Measure:
+        """What its numbers are."""
+        return Measure.PREDICTED_DICE
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -103,6 +112,15 @@ class Estimator(ABC, Generic[Prepared]):
         Returns:
             One estimate for each, in their order.
         """
+
+    def estimate_volume(self, prepared: Prepared, case: Case) -> VolumeEstimate | None:
+        """Estimate the whole volume; ``None``, as in most families, takes its score from those of the slices.
+
+        Args:
+            prepared: As for :meth:`estimate`.
+            case: The case as it is drawn now.
+        """
+        return None
 
     @abstractmethod
     def parameters(self, prepared: Prepared) -> dict[str, Any]:
@@ -143,15 +161,15 @@ class Estimator(ABC, Generic[Prepared]):
         self._check_inputs(case)
         prepared = self.prepare(case)
         matched = self._target_of(case)
-        target = matched or self.targets[0]
-        rules = SliceRules(case, target.calibration.slice)
+        target = matched or self._first_target()
+        rules = self._rules(case, target)
         scores: list[SliceScore] = []
         for first in range(0, case.n_slices, batch_size):
             scores += self._scores(prepared, case, rules, range(first, min(first + batch_size, case.n_slices)), target)
             done = len(scores)
             report = None
             if done == case.n_slices:
-                report = self._report(case, scores, prepared, target, matched is not None)
+                report = self._report(case, scores, prepared, target, matched is target)
             yield AssessmentStep(done, case.n_slices, report)
 
     def rescore(
@@ -178,7 +196,7 @@ class Estimator(ABC, Generic[Prepared]):
         if prepared is None:
             prepared = self.prepare(case, report.provenance.parameters)
         target = self._target_of_report(case, report)
-        rules = SliceRules(case, target.calibration.slice)
+        rules = self._rules(case, target)
         fresh = {score.index: score for score in self._scores(prepared, case, rules, changed, target)}
         scores = [
             fresh.get(score.index) or (score if rules.is_drawn(score.index) else rules.empty(score.index))
@@ -199,11 +217,18 @@ class Estimator(ABC, Generic[Prepared]):
     def _target_of(self, case: Case) -> TrainedTarget | None:
         return self.bundle.target_for(case.terminology_code, case.structure_name)
 
-    def _target_of_report(self, case: Case, report: QualityReport) -> TrainedTarget:
+    def _first_target(self) -> TrainedTarget | None:
+        """What stands in for a segment that is not known; ``None`` where the model judges any structure."""
+        return self.targets[0] if self.targets else None
+
+    def _rules(self, case: Case, target: TrainedTarget | None) -> SliceRules:
+        return SliceRules(case, None if target is None else target.calibration.slice)
+
+    def _target_of_report(self, case: Case, report: QualityReport) -> TrainedTarget | None:
         """The structure that a report was made for, which the scene's segment may not say."""
         name = report.provenance.parameters.get("target")
         named = next((target for target in self.targets if target.structure.name == name), None)
-        return named or self._target_of(case) or self.targets[0]
+        return named or self._target_of(case) or self._first_target()
 
     def _scores(
         self, prepared: Prepared, case: Case, rules: SliceRules, slices: Sequence[int], target: TrainedTarget
@@ -213,17 +238,19 @@ class Estimator(ABC, Generic[Prepared]):
         return [rules.scored(i, estimates[i]) if i in estimates else rules.empty(i) for i in slices]
 
     def _report(
-        self, case: Case, scores: Sequence[SliceScore], prepared: Prepared, target: TrainedTarget, matched: bool
+        self, case: Case, scores: Sequence[SliceScore], prepared: Prepared, target: TrainedTarget | None, matched: bool
     ) -> QualityReport:
         parameters = {"estimator": self.bundle.header.family, **self.parameters(prepared)}
-        if len(self.targets) > 1:
+        if target is not None and len(self.targets) > 1:
             parameters["target"] = target.structure.name
         return build_report(
             case,
             scores,
             model=self.identity,
-            calibration=target.calibration,
+            calibration=None if target is None else target.calibration,
             matched=matched,
             parameters=parameters,
             flags=self.flags,
+            measure=self.measure,
+            volume=self.estimate_volume(prepared, case),
         )

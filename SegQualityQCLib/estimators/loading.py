@@ -13,6 +13,7 @@ from ..case.checks import is_name_of_label
 from ..errors import InputError
 from ..report.report import ModelIdentity
 from .base import Estimator
+from .built_in import built_in_with_checksum
 from .registry import family_of, settings_of
 from .selection import ModelSelection
 
@@ -94,7 +95,7 @@ class EstimatorCache:
         """
         if model.sha256 in self._loaded:
             return self._loaded[model.sha256]
-        bundle = self.selection.with_checksum(model.sha256)
+        bundle = built_in_with_checksum(model.sha256) or self.selection.with_checksum(model.sha256)
         if bundle is None:
             raise InputError(f"The model {model.name} {model.version} of these results is not here: assess again.")
         return self._of(bundle)

@@ -40,11 +40,15 @@ class Family:
         requires: What a case must hold.
         settings: Where its settings class is, ``module:class`` below this package; imported when it is needed.
         estimator: Where its estimator class is, in the same way; it may need a runtime for networks.
+        method: What a user calls it; families of one method differ in their models alone.
+        built_in: Version of the family where it works without a bundle, not calibrated; empty where it needs one.
     """
 
     requires: frozenset[CaseInput]
     settings: str
     estimator: str
+    method: str = "networks"
+    built_in: str = ""
 
     def settings_class(self) -> type[Settings]:
         """The settings class."""
@@ -58,6 +62,20 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "rec-reg": Family(IMAGE_AND_MASK, ".networks.settings:RecRegSettings", ".networks.rec_reg:RecRegEstimator"),
     "direct": Family(IMAGE_AND_MASK, ".networks.settings:DirectSettings", ".networks.direct:DirectEstimator"),
+    "agreement": Family(
+        frozenset({CaseInput.MASK, CaseInput.SAMPLES}),
+        ".uncertainty.settings:AgreementSettings",
+        ".uncertainty.agreement:AgreementEstimator",
+        "agreement",
+        "1.0",
+    ),
+    "probabilities": Family(
+        frozenset({CaseInput.MASK, CaseInput.PROBABILITIES}),
+        ".uncertainty.settings:ProbabilitiesSettings",
+        ".uncertainty.probabilities:ProbabilitiesEstimator",
+        "probabilities",
+        "1.0",
+    ),
 }
 
 

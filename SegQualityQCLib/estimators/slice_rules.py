@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,12 +25,14 @@ class SliceEstimate:
         spread: The absolute error expected of it, which the interval is proportional to; 1 where none is expected.
         status: ``scored``, or why there is no number.
         flags: Evidence in single words.
+        evidence: Further figures, by name.
     """
 
     dice: float | None
     spread: float = 1.0
     status: Status = Status.SCORED
     flags: tuple[str, ...] = ()
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def without_number(cls, status: Status, *flags: str) -> SliceEstimate:
@@ -37,15 +40,28 @@ class SliceEstimate:
         return cls(None, status=status, flags=flags)
 
 
+@dataclass(frozen=True)
+class VolumeEstimate:
+    """What an estimator says of a whole volume, where it does not follow from the slices.
+
+    Attributes:
+        dice: Predicted Dice in [0, 1].
+        evidence: Further figures, by name.
+    """
+
+    dice: float
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
 class SliceRules:
     """Turns estimates of drawn slices into scores of all slices of a case.
 
     Args:
         case: The case as it is drawn now.
-        table: The intervals of slices.
+        table: The intervals of slices; ``None`` where the numbers are not calibrated.
     """
 
-    def __init__(self, case: Case, table: IntervalTable) -> None:
+    def __init__(self, case: Case, table: IntervalTable | None) -> None:
         self._table = table
         self._area = case.extents.counts * case.pixel_area_mm2
         drawn = np.flatnonzero(case.extents.counts)
@@ -58,9 +74,16 @@ class SliceRules:
 
     def scored(self, index: int, estimate: SliceEstimate) -> SliceScore:
         """The score of a drawn slice."""
-        low, high = (None, None) if estimate.dice is None else self._table.interval(estimate.dice, estimate.spread)
+        low, high = None, None
+        if estimate.dice is not None and self._table is not None:
+            low, high = self._table.interval(estimate.dice, estimate.spread)
         return SliceScore(
-            index, estimate.status, estimate.dice, low, high, float(self._area[index]), tuple(estimate.flags)
+            index,
+            estimate.status,
+            *(estimate.dice, low, high),
+            float(self._area[index]),
+            tuple(estimate.flags),
+            estimate.evidence,
         )
 
     def empty(self, index: int) -> SliceScore:

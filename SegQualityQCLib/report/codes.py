@@ -1,4 +1,4 @@
-"""The codes that a report carries: the status of a slice, and the flags of slices and of the whole case.
+"""The codes that a report carries: what its numbers are, the status of a slice, the flags of slices and of the case.
 
 Their values are what JSON, CSV and scenes hold, so they never change; their words are in :mod:`.wording`. A report
 keeps flags as texts, since a file of a newer version may hold others.
@@ -30,6 +30,17 @@ class Status(Code):
     """The image is unlike the training data, or the mask is too small to be seen at the model's resolution."""
 
 
+class Measure(Code):
+    """What the number of a slice or a volume is."""
+
+    PREDICTED_DICE = "predicted_dice"
+    """The Dice that the candidate is expected to have with a reference, with a calibrated interval."""
+    AGREEMENT = "agreement"
+    """The mean Dice with other segmentations of the image; no interval."""
+    EXPECTED_DICE = "expected_dice"
+    """The Dice expected under the probabilities of a network; no interval."""
+
+
 class SliceFlag(Code):
     """Why a slice has its status, or what to check there."""
 
@@ -54,5 +65,13 @@ class CaseFlag(Code):
     """Part of the segmentation lies outside the image and was left out."""
     SEGMENT_LEFT_OUT = "segment_left_out"
     """Other segments of the file lie wholly outside the image and were left out."""
+    NOT_CALIBRATED = "not_calibrated"
+    """The numbers are no predicted Dice and have no interval; the measure of the report says what they are."""
+    SAMPLE_LEFT_OUT = "sample_left_out"
+    """A sample is the candidate itself and was left out."""
+    SAMPLES_RESAMPLED = "samples_resampled"
+    """Samples lie on another grid than the image and were resampled."""
+    PROBABILITIES_RESAMPLED = "probabilities_resampled"
+    """The probabilities lie on another grid than the image and were resampled."""
     GPU_MEMORY = "gpu_memory"
     """The GPU ran out of memory: smaller batches or the CPU were used."""

@@ -24,17 +24,19 @@ def expected_gain(report: QualityReport, score: SliceScore, threshold: float) ->
         return 0.0
     if score.status is Status.GAP:
         return gap_areas(report.slices)[score.index]
-    if score.dice is None or score.low is None or score.high is None:
+    if score.dice is None:
         return (1.0 - _ASSUMED_DICE) * score.area_mm2
     return (1.0 - score.dice) * score.area_mm2 * chance_below(score, threshold)
 
 
 def chance_below(score: SliceScore, threshold: float) -> float:
-    """Share in [0, 1] of a scored slice's interval that lies below the threshold.
+    """Share in [0, 1] of a scored slice's interval that lies below the threshold; 0 or 1 for a number without interval.
 
     Raises:
         ValueError: The slice is not scored.
     """
+    if score.dice is not None and (score.low is None or score.high is None):
+        return float(score.dice < threshold)
     if score.low is None or score.high is None:
         raise ValueError(f"the slice {score.index} is {score.status}: only a scored slice has an interval")
     if score.low >= threshold:

@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterable
 
 from ..storage.safe_text import spreadsheet_safe
-from .report import QualityReport
+from .codes import CaseFlag
+from .report import QualityReport, SliceScore
 
 CSV_COLUMNS = ("segment", "index", "status", "dice", "low", "high", "area_mm2", "flags")
 
@@ -28,10 +29,16 @@ def csv_rows(report: QualityReport) -> list[list[str]]:
         [
             *(spreadsheet_safe(report.case.segment), str(score.index), score.status.value),
             *(four_digits(value) for value in (score.dice, score.low, score.high)),
-            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(score.flags))),
+            *(f"{score.area_mm2:.1f}", spreadsheet_safe(" ".join(_flags(report, score)))),
         ]
         for score in report.slices
     ]
+
+
+def _flags(report: QualityReport, score: SliceScore) -> list[str]:
+    """The flags of a slice; a number that is no predicted Dice is marked in its own row."""
+    plain = report.is_calibrated or score.dice is None
+    return [*score.flags, *([] if plain else [report.measure, CaseFlag.NOT_CALIBRATED])]
 
 
 def four_digits(value: float | None) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import ReportError
 from ..storage.json_numbers import finite_number, index_number
-from .codes import SliceFlag, Status
+from .codes import Measure, SliceFlag, Status
 
 SCHEMA = 1
 
@@ -32,11 +32,12 @@ class SliceScore:
     Attributes:
         index: Index along the slice axis in the image's own grid.
         status: What is known of the slice.
-        dice: Predicted Dice in [0, 1]; ``None`` unless scored.
-        low: Lower end of the 90 % interval; ``None`` unless scored.
-        high: Upper end of the interval; ``None`` unless scored.
+        dice: Predicted Dice in [0, 1], or what the report's measure says; ``None`` unless scored.
+        low: Lower end of the 90 % interval; ``None`` unless scored and calibrated.
+        high: Upper end of the interval; ``None`` unless scored and calibrated.
         area_mm2: Area of the mask in mm².
         flags: Codes of :class:`.codes.SliceFlag`, or others of a newer version.
+        evidence: Further figures of the family, by name; not all families have some.
     """
 
     index: int
@@ -46,6 +47,7 @@ class SliceScore:
     high: float | None
     area_mm2: float
     flags: tuple[str, ...] = ()
+    evidence: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def is_plainly_empty(self) -> bool:
@@ -80,11 +82,15 @@ class CaseDescription:
 
 @dataclass(frozen=True)
 class VolumeScore:
-    """Predicted Dice of the whole volume with its 90 % interval; ``None`` where no slice could be scored."""
+    """Predicted Dice of the whole volume with its 90 % interval; ``None`` where no slice could be scored.
+
+    The interval is ``None`` where the report is not calibrated. ``evidence`` holds further figures, by name.
+    """
 
     dice: float | None
     low: float | None
     high: float | None
+    evidence: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,7 @@ class QualityReport:
         slices: One score a slice, in ascending index.
         provenance: How it was made.
         flags: Codes of :class:`.codes.CaseFlag`, or others of a newer version.
+        measure: What the numbers of slices and volume are.
     """
 
     model: ModelIdentity
@@ -115,6 +122,12 @@ class QualityReport:
     slices: tuple[SliceScore, ...]
     provenance: Provenance
     flags: tuple[str, ...] = ()
+    measure: Measure = Measure.PREDICTED_DICE
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the numbers are a predicted Dice with an interval."""
+        return self.measure is Measure.PREDICTED_DICE
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -142,13 +155,16 @@ class QualityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON types, after the schema in docs/schemas.md."""
+        measure = {} if self.is_calibrated else {"measure": self.measure.value}
         return {
             "schema": SCHEMA,
+            **measure,
             "model": asdict(self.model),
             "case": asdict(self.case) | {"spacing_mm": list(self.case.spacing_mm)},
-            "volume": asdict(self.volume),
+            "volume": _with_evidence(asdict(self.volume)),
             "slices": [
-                asdict(score) | {"status": score.status.value, "flags": list(score.flags)} for score in self.slices
+                _with_evidence(asdict(score)) | {"status": score.status.value, "flags": list(score.flags)}
+                for score in self.slices
             ],
             "order": list(self.order),
             "flags": list(self.flags),
@@ -170,13 +186,15 @@ class QualityReport:
             found = content.get("schema") if isinstance(content, dict) else type(content).__name__
             raise ReportError(f"This is not a quality report of schema {SCHEMA} (found {str(found)[:40]!r}).")
         try:
+            measure = Measure(content.get("measure", Measure.PREDICTED_DICE))
             report = cls(
                 model=ModelIdentity(**_strings(content["model"], "name", "version", "sha256")),
                 case=_case_description(content["case"]),
-                volume=VolumeScore(*_interval(content["volume"])),
-                slices=tuple(_slice_score(entry) for entry in content["slices"]),
+                volume=VolumeScore(*_interval(content["volume"], measure), _evidence(content["volume"])),
+                slices=tuple(_slice_score(entry, measure) for entry in content["slices"]),
                 provenance=_provenance(content["provenance"]),
                 flags=_flags(content["flags"]),
+                measure=measure,
             )
             order = tuple(content["order"])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -240,23 +258,46 @@ def _flags(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _interval(entry: Any) -> tuple[float | None, float | None, float | None]:
+def _with_evidence(entry: dict[str, Any]) -> dict[str, Any]:
+    """A slice or a volume as JSON types; evidence stands there only where there is some."""
+    if not entry["evidence"]:
+        del entry["evidence"]
+    return entry
+
+
+def _evidence(entry: Any) -> dict[str, float]:
+    figures = entry.get("evidence", {})
+    "".join(figures).encode()
+    return {name: finite_number(value) for name, value in figures.items()}
+
+
+def _interval(entry: Any, measure: Measure) -> tuple[float | None, float | None, float | None]:
     values = tuple(entry[key] for key in ("dice", "low", "high"))
     if all(value is None for value in values):
         return (None, None, None)
+    if measure is not Measure.PREDICTED_DICE:
+        dice = finite_number(values[0])
+        if values[1:] != (None, None) or not 0 <= dice <= 1:
+            raise ValueError(f"the {measure} {dice} has an interval, or is not within 0 and 1")
+        return (dice, None, None)
     dice, low, high = (finite_number(value) for value in values)
     if not 0 <= low <= dice <= high <= 1:
         raise ValueError(f"low {low}, dice {dice}, high {high} are not in order within 0 and 1")
     return (dice, low, high)
 
 
-def _slice_score(entry: Any) -> SliceScore:
+def _slice_score(entry: Any, measure: Measure) -> SliceScore:
     status = Status(entry["status"])
-    dice, low, high = _interval(entry)
+    dice, low, high = _interval(entry, measure)
     if (status is Status.SCORED) != (dice is not None):
         raise ValueError(f"slice {entry['index']} is {status.value} with Dice {dice}")
     return SliceScore(
-        index_number(entry["index"]), status, dice, low, high, finite_number(entry["area_mm2"]), _flags(entry["flags"])
+        index_number(entry["index"]),
+        status,
+        *(dice, low, high),
+        finite_number(entry["area_mm2"]),
+        _flags(entry["flags"]),
+        _evidence(entry),
     )
 
 

@@ -10,14 +10,14 @@ from .calibration import IntervalTable
 from .report import SliceScore, Status, VolumeScore
 
 
-def volume_score(table: IntervalTable, scores: list[SliceScore]) -> VolumeScore:
-    """Predicted Dice of a volume, with its interval by the calibration table for volumes.
+def volume_score(table: IntervalTable | None, scores: list[SliceScore]) -> VolumeScore:
+    """Predicted Dice of a volume, with its interval by the calibration table for volumes; without a table no interval.
 
     A volume of one slice has that slice's interval. Slices without a score may be as bad or as good as any.
     """
     dice = volume_dice(scores)
-    if dice is None:
-        return VolumeScore(None, None, None)
+    if dice is None or table is None:
+        return VolumeScore(dice, None, None)
     low, high = table.interval(dice)
     rated = [(score.low, score.high) for score in scores if score.dice is not None or score.status is Status.GAP]
     if len(rated) == 1 and rated[0][0] is not None and rated[0][1] is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .codes import CaseFlag, SliceFlag, Status
+from .codes import CaseFlag, Measure, SliceFlag, Status
 from .report import QualityReport, SliceScore
 
 
@@ -27,6 +27,9 @@ class Words:
 
 
 WORDS: Mapping[str, Words] = {
+    Measure.PREDICTED_DICE: Words("predicted Dice", "predicted Dice"),
+    Measure.AGREEMENT: Words("agreement", "mean Dice with the samples"),
+    Measure.EXPECTED_DICE: Words("expected Dice", "Dice that the probabilities expect"),
     Status.SCORED: Words("scored", "predicted Dice with its 90 % interval"),
     Status.EMPTY: Words("empty", "nothing is drawn here"),
     Status.GAP: Words("gap", "gap between drawn slices"),
@@ -52,6 +55,18 @@ WORDS: Mapping[str, Words] = {
     CaseFlag.SEGMENT_LEFT_OUT: Words(
         "other segments left out", "other segments of this file lie wholly outside the image, and were left out"
     ),
+    CaseFlag.NOT_CALIBRATED: Words(
+        "not calibrated",
+        "the numbers show where to look first; they are not a prediction of the Dice with a reference. To get one with "
+        "an interval, calibrate on cases of your own (segquality calibrate)",
+    ),
+    CaseFlag.SAMPLE_LEFT_OUT: Words("sample left out", "a sample is the same as the segmentation, and was left out"),
+    CaseFlag.SAMPLES_RESAMPLED: Words(
+        "samples resampled", "samples lie on another grid than the image, and were resampled onto it"
+    ),
+    CaseFlag.PROBABILITIES_RESAMPLED: Words(
+        "probabilities resampled", "the probabilities lie on another grid than the image, and were resampled onto it"
+    ),
     CaseFlag.GPU_MEMORY: Words(
         "short of GPU memory", "the GPU ran out of memory: smaller batches or the CPU were used"
     ),
@@ -66,6 +81,12 @@ def short_words(code: str) -> str:
 def long_words(code: str) -> str:
     """The long words of a code; one that this version does not know stays as it is."""
     return WORDS[code].long if code in WORDS else str(code)
+
+
+def number_words(report: QualityReport, value: float) -> str:
+    """What a number of a report is, and the number: ``predicted Dice 0.86``, or ``agreement 0.86, not calibrated``."""
+    text = f"{short_words(report.measure)} {value:.2f}"
+    return text if report.is_calibrated else f"{text}, {short_words(CaseFlag.NOT_CALIBRATED)}"
 
 
 def remark(score: SliceScore) -> str:

@@ -16,6 +16,7 @@ import toy_family
 from cohort_cases import some_cases
 from compared_scores import alike, edited, values
 from typer.testing import CliRunner
+from uncertain_cases import equipped, write_calibrated_bundle
 
 from SegQualityQCLib.bundles.bundle import ModelBundle
 from SegQualityQCLib.bundles.catalogue import available_bundles
@@ -24,9 +25,11 @@ from SegQualityQCLib.case.case import Case
 from SegQualityQCLib.cli.main import app
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.errors import BundleError, InputError
+from SegQualityQCLib.estimators.built_in import built_in_bundle
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.registry import FAMILIES, family_of, settings_of
-from SegQualityQCLib.report.report import QualityReport, Status
+from SegQualityQCLib.report.codes import Measure
+from SegQualityQCLib.report.report import QualityReport, SliceScore, Status
 
 MYOCARDIUM = 2
 SEGMENT = "LV myocardium"
@@ -35,6 +38,10 @@ STORAGES = [
     for order in itertools.permutations(range(3))
     for flips in ((False, False, False), (True, False, True))
 ]
+
+
+NEED_NO_TRAINING = [name for name, family in FAMILIES.items() if family.built_in]
+NOT_CALIBRATED = {f"{name}, not calibrated": name for name in NEED_NO_TRAINING}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,20 +54,24 @@ def toys():
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
-    """A bundle of each family."""
+    """A bundle of each family; those that need no training are tried with and without calibration."""
     found = {}
     for folder in available_bundles():
         bundle = ModelBundle.load(folder)
         if bundle.target_for(None, SEGMENT):
             found.setdefault(bundle.header.family, bundle)
+    for family in NEED_NO_TRAINING:
+        folder = write_calibrated_bundle(tmp_path_factory.mktemp(family) / "calibrated", family)
+        found[family] = ModelBundle.load(folder)
     for family in ("toy", "toy-probabilities"):
         found[family] = ModelBundle.load(toy_family.write_toy_bundle(tmp_path_factory.mktemp(family) / "toy", family))
     return found
 
 
-@pytest.fixture(scope="module", params=[*FAMILIES, "toy"])
+@pytest.fixture(scope="module", params=[*FAMILIES, "toy", *NOT_CALIBRATED])
 def estimator(request, bundles):
-    return load_estimator(bundles[request.param], "cpu")
+    built_in = NOT_CALIBRATED.get(request.param)
+    return load_estimator(built_in_bundle(built_in) if built_in else bundles[request.param], "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +80,13 @@ def images():
 
 
 @pytest.fixture(scope="module")
-def case(images):
+def bare_case(images):
     return Case.from_images(*images, label=MYOCARDIUM, segment=SEGMENT)
+
+
+@pytest.fixture(scope="module")
+def case(bare_case):
+    return equipped(bare_case)
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +106,17 @@ def test_it_requires_what_the_registry_says_and_is_named_as_its_bundle(estimator
     bundle = estimator.bundle
     assert estimator.requires == family_of(bundle).requires
     assert (estimator.identity.name, estimator.identity.sha256) == (bundle.name, bundle.sha256)
-    assert estimator.targets
     assert estimator.targets == bundle.header.targets
+    assert bool(estimator.targets) == (estimator.measure is Measure.PREDICTED_DICE)
 
 
 def test_header_and_settings_read_what_they_write(estimator):
     bundle = estimator.bundle
+    if not bundle.header.targets:
+        with pytest.raises(ValueError, match="names no target"):  # on disk, a bundle must say what it knows
+            BundleHeader.from_metadata(bundle.header.to_metadata())
+        assert built_in_bundle(bundle.header.family).sha256 == bundle.sha256
+        return
     header = BundleHeader.from_metadata(bundle.header.to_metadata())
     assert header == bundle.header
     settings = settings_of(bundle)
@@ -108,10 +129,14 @@ def test_each_slice_has_one_score_and_a_number_only_where_it_is_scored(report, c
     assert scored(report)
     for score in report.slices:
         if score.status is Status.SCORED:
-            assert 0 <= score.low <= score.dice <= score.high <= 1
+            assert 0 <= score.dice <= 1
+            assert (score.low is None) == (score.high is None) == (not report.is_calibrated)
+            assert not report.is_calibrated or 0 <= score.low <= score.dice <= score.high <= 1
         else:
             assert (score.dice, score.low, score.high) == (None, None, None)
-    assert report.volume.low <= report.volume.dice <= report.volume.high
+    assert 0 <= report.volume.dice <= 1
+    assert not report.is_calibrated or 0 <= report.volume.low <= report.volume.dice <= report.volume.high <= 1
+    assert ("not_calibrated" in report.flags) == (not report.is_calibrated)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
@@ -128,7 +153,7 @@ def test_a_batch_of_no_slices_is_refused(estimator, case):
 @pytest.mark.parametrize(("order", "flips"), STORAGES)
 def test_the_way_an_image_is_stored_changes_no_score_of_a_physical_slice(estimator, images, report, order, flips):
     stored = [sitk.Flip(sitk.PermuteAxes(image, order), flips) for image in images]
-    case = Case.from_images(*stored, label=MYOCARDIUM, segment=SEGMENT)
+    case = equipped(Case.from_images(*stored, label=MYOCARDIUM, segment=SEGMENT))
     again = estimator.assess(case)
     assert case.axis == order.index(2)
     slices = again.slices[::-1] if flips[case.axis] else again.slices
@@ -140,7 +165,7 @@ def test_an_oblique_volume_is_scored_alike(estimator, images, report):
     oblique = [sitk.Image(image) for image in images]
     for image in oblique:
         image.SetDirection((rotation @ np.array(image.GetDirection()).reshape(3, 3)).ravel().tolist())
-    again = estimator.assess(Case.from_images(*oblique, label=MYOCARDIUM, segment=SEGMENT))
+    again = estimator.assess(equipped(Case.from_images(*oblique, label=MYOCARDIUM, segment=SEGMENT)))
     assert [values(score) for score in again.slices] == [alike(score) for score in report.slices]
 
 
@@ -200,6 +225,9 @@ def test_a_report_of_another_model_or_image_is_not_rescored(estimator, case, rep
 def test_a_segment_that_the_model_does_not_know_is_flagged_and_what_was_known_stays_known(estimator, case, report):
     unknown = replace(case, segment="liver")
     assert "model_unmatched" not in report.flags
+    if not estimator.targets:  # it judges any structure
+        assert "model_unmatched" not in estimator.assess(unknown).flags
+        return
     flagged = estimator.assess(unknown)
     assert "model_unmatched" in flagged.flags
     assert "model_unmatched" in estimator.rescore(unknown, flagged, [2]).flags
@@ -231,12 +259,15 @@ def test_its_maps_are_those_that_it_names(estimator, case, report):
         assert math.isfinite(float(sitk.GetArrayViewFromImage(image).sum()))
 
 
-def test_a_case_that_lacks_what_a_family_requires_is_refused_with_a_sentence(bundles, case):
-    demanding = load_estimator(bundles["toy-probabilities"])
-    with pytest.raises(InputError, match=r"The model toy needs probabilities, which the case .* does not have"):
-        demanding.assess(case)
-    probabilities = sitk.Cast(case.mask, sitk.sitkFloat32)
-    assert demanding.assess(replace(case, probabilities=probabilities)).volume.dice is not None
+@pytest.mark.parametrize(
+    ("family", "need"),
+    [("toy-probabilities", "probabilities"), ("probabilities", "probabilities"), ("agreement", "samples")],
+)
+def test_a_case_that_lacks_what_a_family_requires_is_refused_with_a_sentence(bundles, case, bare_case, family, need):
+    demanding = load_estimator(bundles[family])
+    with pytest.raises(InputError, match=rf"The model .* needs {need}, which the case .* does not have"):
+        demanding.assess(bare_case)
+    assert demanding.assess(case).volume.dice is not None
 
 
 def test_a_block_that_its_family_cannot_use_is_refused(bundles, tmp_path):

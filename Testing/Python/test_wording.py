@@ -14,12 +14,12 @@ import pytest
 from SegQualityQCLib.case.grids import CROPPED
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimators.loading import load_estimator
-from SegQualityQCLib.report.codes import CaseFlag, SliceFlag, Status
+from SegQualityQCLib.report.codes import CaseFlag, Measure, SliceFlag, Status
 from SegQualityQCLib.report.report import QualityReport, SliceScore
 from SegQualityQCLib.report.wording import WORDS, long_words, note, remark, short_words
 from SegQualityQCLib.review.decisions import Decision, ReviewStatus
 
-CODES = [*Status, *SliceFlag, *CaseFlag]
+CODES = [*Measure, *Status, *SliceFlag, *CaseFlag]
 FEWEST_WORDS = 3  # shorter ones, such as "empty", are ordinary words of any file
 
 # The layers below the report, and who writes and shows codes, name a code by its enum; these may not import it.
@@ -120,7 +120,12 @@ def test_the_layers_below_the_report_write_codes_that_it_knows(repository):
 
 def test_the_documented_codes_are_those_of_the_enums(repository):
     text = (repository / "docs" / "schemas.md").read_text(encoding="utf-8")
-    for head, codes in (("status", Status), ("flag of a slice", SliceFlag), ("flag of a case", CaseFlag)):
+    for head, codes in (
+        ("measure", Measure),
+        ("status", Status),
+        ("flag of a slice", SliceFlag),
+        ("flag of a case", CaseFlag),
+    ):
         table = text.split(f"| {head} |")[1].split("\n\n")[0]
         assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == [code.value for code in codes]
     schema = json.loads((repository / "docs" / "report.schema.json").read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Families that need no training: the candidate against other segmentations, and against probabilities."""
