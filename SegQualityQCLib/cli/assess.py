@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -13,11 +14,14 @@ from ..case.case import Case
 from ..case.checks import is_name_of_label
 from ..errors import InputError
 from ..estimators.loading import DEVICES, EstimatorCache
+from ..estimators.methods import Method
+from ..estimators.registry import family_of
 from ..reading.cases import read_cases
+from ..reading.patterns import listed_files
 from ..report.codes import CaseFlag
 from ..report.csv_table import reports_to_csv
 from ..report.report import QualityReport, reports_to_json
-from ..report.wording import note
+from ..report.wording import note, short_words
 from ..storage.atomic_files import check_writable, write_text_atomically
 from .failing import UNDERCUT, one_sentence_on_bad_input
 from .report_table import print_report
@@ -31,6 +35,13 @@ Model = Annotated[
     Optional[str],  # noqa: UP045 - Typer reads the annotation at run time, on Python 3.10 too
     typer.Option(help="Name of a bundled model or the folder of one; by default the one that fits the segment."),
 ]
+MethodOption = Annotated[
+    Method,
+    typer.Option(
+        "--method",
+        help="By networks, by agreement with samples, or by probabilities; auto takes the best that the case can feed.",
+    ),
+]
 Device = Annotated[str, typer.Option(help=f"Where the networks run: {', '.join(DEVICES)}.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
@@ -41,6 +52,15 @@ def assess_command(
     label: Annotated[Optional[int], typer.Option(help="Label value of the segment to score.")] = None,  # noqa: UP045
     segment: Annotated[Optional[str], typer.Option(help="Name of the segment to score.")] = None,  # noqa: UP045
     model: Model = None,
+    method: MethodOption = Method.AUTO,
+    samples: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Another segmentation of the image, or a quoted wildcard; may be given several times."),
+    ] = None,
+    probabilities: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Probabilities of a network: of the segment, or of all classes, also nnU-Net's .npz."),
+    ] = None,
     axis: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Slice axis: i, j or k; by default that of the largest spacing."),
@@ -62,15 +82,30 @@ def assess_command(
         for target in (json_file, csv_file):
             if target is not None:
                 check_writable(target)
-        _check_targets({"image": image, "segmentation": segmentation}, {"--json": json_file, "--csv": csv_file})
-        cases = read_cases(image, segmentation, label=label, segment=segment, axis=axis)
-        reports = assess_cases(cases, model, device, quiet=quiet)
+        sample_files = [file for text in samples or () for file in listed_files(text)]
+        inputs = {"image": image, "segmentation": segmentation}
+        inputs |= {f"sample {file.name}": file for file in sample_files if file.resolve() != segmentation.resolve()}
+        inputs |= {} if probabilities is None else {"probability map": probabilities}
+        _check_targets(inputs, {"--json": json_file, "--csv": csv_file})
+        cases = read_cases(
+            image,
+            segmentation,
+            label=label,
+            segment=segment,
+            axis=axis,
+            samples=sample_files,
+            probabilities=probabilities,
+        )
+        reasons: list[str] = []
+        reports = assess_cases(cases, model, device, quiet=quiet, method=method, reasons=reasons)
+        _check_is_calibrated(reports, fail_below)
         if json_file is not None:
             write_text_atomically(json_file, reports_to_json(reports))
         if csv_file is not None:
             write_text_atomically(csv_file, reports_to_csv(reports))
     if not quiet:
-        print_reports(reports, threshold, model_named=model is not None)
+        told = reasons if sample_files or probabilities is not None else []
+        print_reports(reports, threshold, model_named=model is not None, reasons=told)
     if fail_below is not None and any(_undercuts(report, fail_below) for report in reports):
         raise typer.Exit(UNDERCUT)
 
@@ -86,13 +121,40 @@ def _check_targets(inputs: dict[str, Path], targets: dict[str, Path | None]) -> 
             raise InputError(f"The file {target} of {option} is that of the {other}: name another one.")
 
 
+def _check_is_calibrated(reports: list[QualityReport], limit: float | None) -> None:
+    """A limit for the predicted Dice must not be held against another number."""
+    other = next((report for report in reports if not report.is_calibrated), None)
+    if limit is not None and other is not None:
+        raise InputError(
+            f"The {short_words(other.measure)} of {other.case.segment} is not calibrated, and --fail-below needs a "
+            "predicted Dice: calibrate it (segquality calibrate), or leave --fail-below out."
+        )
+
+
 def _undercuts(report: QualityReport, limit: float) -> bool:
     """Whether a volume is predicted worse than the limit, or was not scored or not wholly scored."""
     return report.volume.dice is None or report.volume.dice < limit or bool(_NOT_ALL & set(report.flags))
 
 
-def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bool) -> list[QualityReport]:
-    """Assess cases with one model, or each with the model that fits its segment, showing progress."""
+def assess_cases(
+    cases: list[Case],
+    model: str | None,
+    device: str,
+    *,
+    quiet: bool,
+    method: Method = Method.AUTO,
+    reasons: list[str] | None = None,
+) -> list[QualityReport]:
+    """Assess cases with one model, or each with the model that fits its segment, showing progress.
+
+    Args:
+        cases: The cases.
+        model: Name or folder of the model that was asked for.
+        device: Where networks run.
+        quiet: Whether nothing is shown.
+        method: The method that was asked for.
+        reasons: Takes for each case the method and why it was chosen.
+    """
     estimators = EstimatorCache(device=device)
     reports = []
     console = Console(stderr=True, emoji=False)
@@ -101,7 +163,9 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
         done = 0
         for case in cases:
             case = estimators.as_told(case, model, alone=len(cases) == 1)
-            estimator = estimators.for_case(case, model)
+            estimator, reason = estimators.chosen(case, model, method)
+            if reasons is not None:
+                reasons.append(f"{family_of(estimator.bundle).method}, since {reason}")
             for step in estimator.iter_assess(case):
                 progress.update(bar, completed=done + step.done)
                 if step.report is not None:
@@ -110,11 +174,15 @@ def assess_cases(cases: list[Case], model: str | None, device: str, *, quiet: bo
     return reports
 
 
-def print_reports(reports: list[QualityReport], threshold: float, *, model_named: bool = False) -> None:
-    """Print the tables, and below each what its user should know of the whole case."""
+def print_reports(
+    reports: list[QualityReport], threshold: float, *, model_named: bool = False, reasons: Sequence[str] = ()
+) -> None:
+    """Print the tables, and below each what its user should know of the whole case, and why its method was taken."""
     console = Console(emoji=False)
-    for report in reports:
+    for number, report in enumerate(reports):
         print_report(console, report, threshold)
+        if number < len(reasons):
+            console.print(f"Method: {reasons[number]}.", markup=False, highlight=False)
         for flag in report.flags:
             if flag not in _IN_THE_TABLE:
                 advice = _advice(report, model_named) if flag == CaseFlag.MODEL_UNMATCHED else ""

@@ -7,15 +7,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..report.report import QualityReport, SliceScore, Status
-from ..report.wording import remark, short_words
+from ..report.wording import number_words, remark, short_words
 
 
 def print_report(console: Console, report: QualityReport, threshold: float) -> None:
     """Print the slices that are not plainly empty as a table, then one line for the volume."""
     table = Table(title=escape(f"{report.case.segment} in {report.case.segmentation}"), title_justify="left")
     table.add_column(f"Slice ({report.case.axis})", justify="right")
-    table.add_column("Dice", justify="right")
-    table.add_column("90 % interval", justify="center")
+    name = "Dice" if report.is_calibrated else short_words(report.measure).capitalize()
+    table.add_column(name, justify="right")
+    if report.is_calibrated:
+        table.add_column("90 % interval", justify="center")
     table.add_column("Area mm²", justify="right")
     table.add_column("Remark")
     for index in report.order:
@@ -27,7 +29,7 @@ def print_report(console: Console, report: QualityReport, threshold: float) -> N
         table.add_row(
             str(index),
             f"[{style}]{dice}[/]",
-            _interval_text(score.low, score.high),
+            *([_interval_text(score.low, score.high)] if report.is_calibrated else []),
             f"{score.area_mm2:.0f}",
             remark(score),
         )
@@ -36,13 +38,18 @@ def print_report(console: Console, report: QualityReport, threshold: float) -> N
 
 
 def slice_style(score: SliceScore, threshold: float) -> str:
-    """Red below the threshold or certainly wrong, yellow where the interval reaches below it, green above."""
+    """Red below the threshold or certainly wrong, yellow where the interval reaches below it, green above.
+
+    A number without an interval is never green: how sure it is, is not known.
+    """
     if score.status in (Status.GAP, Status.OUT_OF_WINDOW):
         return "bold red"
-    if score.dice is None or score.low is None:
+    if score.dice is None:
         return "magenta"
     if score.dice < threshold:
         return "red"
+    if score.low is None:
+        return "default"
     return "yellow" if score.low < threshold else "green"
 
 
@@ -52,7 +59,8 @@ def volume_line(report: QualityReport, threshold: float) -> str:
     if volume.dice is None:
         score = "no slice could be scored"
     else:
-        score = f"predicted Dice {volume.dice:.2f}, 90 % interval {_interval_text(volume.low, volume.high)}"
+        score = number_words(report, volume.dice)
+        score += f", 90 % interval {_interval_text(volume.low, volume.high)}" if report.is_calibrated else ""
     below = len(report.below(threshold))
     gaps = report.gaps
     scored = sum(1 for s in report.slices if s.dice is not None)

@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..report.report import ModelIdentity
 from .base import Estimator
 from .built_in import built_in_with_checksum
+from .methods import Method, choose
 from .registry import family_of, settings_of
 from .selection import ModelSelection
 
@@ -71,6 +72,16 @@ class EstimatorCache:
         self.device = device
         self._loaded: dict[str, Estimator] = {}
 
+    def chosen(self, case: Case, model: str | None = None, method: Method = Method.AUTO) -> tuple[Estimator, str]:
+        """The estimator for a case, and why this one, see :func:`.methods.choose`.
+
+        Raises:
+            BundleError: Its model is missing or damaged.
+            InputError: The model is not of the method, the case lacks what the method needs, or the device is absent.
+        """
+        choice = choose(self.selection, case, model, method)
+        return self._of(choice.bundle), choice.reason
+
     def for_case(self, case: Case, model: str | None = None) -> Estimator:
         """The estimator for a case.
 
@@ -82,10 +93,7 @@ class EstimatorCache:
             BundleError: Its model is missing or damaged.
             InputError: The device is unknown or absent.
         """
-        if model is not None:
-            return self._of(self.selection.bundle(model))
-        bundle, _ = self.selection.best(case.structure_name, case.terminology_code, case.inputs)
-        return self._of(bundle)
+        return self.chosen(case, model)[0]
 
     def for_report(self, model: ModelIdentity) -> Estimator:
         """The estimator that a report was made with.

@@ -12,6 +12,8 @@ from ..case.case import Case
 from ..case.checks import checked_image
 from ..errors import InputError, OutsideImageError
 from .images import read_image
+from .probabilities import with_probabilities
+from .samples import with_samples
 from .segment_choice import chosen_segments
 from .segmentations import read_segmentation
 from .segments import Segment, SegmentationFile
@@ -25,6 +27,8 @@ def read_cases(
     segment: str | None = None,
     axis: int | str | None = None,
     structures: Mapping[int, str] | None = None,
+    samples: Sequence[str | Path] = (),
+    probabilities: str | Path | None = None,
 ) -> list[Case]:
     """Read an image and a segmentation and make one case a segment.
 
@@ -39,6 +43,10 @@ def read_cases(
         axis: Slice axis, see :meth:`Case.from_images`.
         structures: What the labels of a file without names are. The segments are still called ``label N``, so that
             stored scores find them; models are found by these words.
+        samples: Other segmentations of the image; their segments are found by name where both files have names, else by
+            label. One that equals the candidate is left out.
+        probabilities: A map of one structure, a 4-D file or nnU-Net's ``.npz`` with one map a class, or a path with the
+            place ``{label}`` for one file a class.
 
     Raises:
         InputError: Something cannot be read, chosen or assessed, or a labelmap without names has so many values that it
@@ -47,12 +55,33 @@ def read_cases(
     if label is not None and segment is not None:
         raise InputError("A label and a segment name were both given: use one of them.")
     image_path, segmentation_path = Path(image_path), Path(segmentation_path)
-    image = read_image(image_path)
-    file = read_segmentation(segmentation_path, image, image_path.name)
-    image = checked_image(image, image_path.name)
+    stored = read_image(image_path)
+    file = read_segmentation(segmentation_path, stored, image_path.name)
+    image = checked_image(stored, image_path.name)
     if structures is not None:
         file = file.with_structures(structures)
-    return cut_cases(image, image_path.name, file, chosen_segments(file, label, segment), axis)
+    chosen = chosen_segments(file, label, segment)
+    cases = cut_cases(image, image_path.name, file, chosen, axis)
+    if not samples and probabilities is None:
+        return cases
+    segments = _segments_of(cases, chosen, file.name)
+    if samples:
+        cases = with_samples(cases, segments, file.is_named, [Path(path) for path in samples], stored)
+    if probabilities is not None:
+        cases = with_probabilities(cases, segments, Path(probabilities))
+    return cases
+
+
+def _segments_of(cases: Sequence[Case], segments: Sequence[Segment], name: str) -> list[Segment]:
+    """What the file calls the segment of each case."""
+    names = [segment.name for segment in segments]
+    for case in cases:
+        if names.count(case.segment) > 1:
+            raise InputError(
+                f"In the segmentation {name} several segments are called {case.segment!r}, so that samples and "
+                "probabilities cannot be told apart: choose one with --label."
+            )
+    return [segments[names.index(case.segment)] for case in cases]
 
 
 def cut_cases(

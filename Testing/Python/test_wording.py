@@ -115,7 +115,13 @@ def test_the_layers_below_the_report_write_codes_that_it_knows(repository):
         for text in literals(path)
         if text in set(CaseFlag)
     }
-    assert written == {CaseFlag.CROPPED_TO_IMAGE, CaseFlag.SEGMENT_LEFT_OUT}
+    assert written == {
+        CaseFlag.CROPPED_TO_IMAGE,
+        CaseFlag.SEGMENT_LEFT_OUT,
+        CaseFlag.SAMPLE_LEFT_OUT,
+        CaseFlag.SAMPLES_RESAMPLED,
+        CaseFlag.PROBABILITIES_RESAMPLED,
+    }
 
 
 def test_the_documented_codes_are_those_of_the_enums(repository):
