@@ -17,7 +17,8 @@ from rich.progress import Progress as ProgressBar
 from ..cohort.manifest import find_cases
 from ..cohort.results import WRITTEN, Judged
 from ..errors import InputError
-from .assess import Device, Model, Quiet, Threshold
+from ..estimators.methods import Method
+from .assess import Device, MethodOption, Model, Quiet, Threshold
 from .failing import BAD_INPUT, one_sentence_on_bad_input
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def cohort_command(
         typer.Option(help="In a folder: label value of the segment to score; by default all."),
     ] = None,
     model: Model = None,
+    method: MethodOption = Method.AUTO,
     workers: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="Processes on this machine; by default one a core."),
@@ -71,7 +73,7 @@ def cohort_command(
                 end = run_cohort(
                     cases,
                     out,
-                    options=ScoringOptions(model, device),
+                    options=ScoringOptions(model, device, method),
                     workers=workers,
                     scheduler=scheduler,
                     resume=resume,
@@ -84,6 +86,12 @@ def cohort_command(
     if not quiet:
         failed = f", {end.failed} cannot be scored: see errors.csv" if end.failed else ""
         typer.echo(f"{end.done} of {end.total} cases done{failed}. Open {out / 'index.html'}")
+        if end.judged.uncalibrated:
+            text = (
+                f"Note: the numbers of {end.judged.uncalibrated} of {end.judged.segments} segments are not a predicted "
+                "Dice and have no interval: the column flags of cases.csv says so (docs/without-training.md)."
+            )
+            Console(emoji=False).print(text, style="yellow", markup=False, highlight=False)
         if end.judged.unmatched:
             Console(emoji=False).print(_note(end.judged), style="yellow", markup=False, highlight=False)
     if end.failed == end.total:

@@ -12,9 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..report.codes import CaseFlag, Measure
+from ..report.wording import short_words
 from ..review.decisions import ReviewStatus
 from ..review.statistics import ReviewStatistics, decisions_csv, review_statistics
 from ..review.worklist import Worklist
+from ..review.worklist_case import WorklistCase
 from ..storage.atomic_files import check_writable, write_text_atomically
 from .assess import Threshold
 from .failing import one_sentence_on_bad_input
@@ -40,9 +43,17 @@ def worklist_status(source: Source) -> None:
     decided = sum(case.status.is_decided for case in cases)
     line = f"{decided} of {len(cases)} cases decided"
     if left:
-        dice = "no score" if left[0].dice is None else f"predicted Dice {left[0].dice:.2f}"
-        line += f"; the worst one left is {left[0].name} ({dice})"
+        line += f"; the worst one left is {left[0].name} ({_number(left[0])})"
     typer.echo(line)
+
+
+def _number(case: WorklistCase) -> str:
+    """The number of a case; without an interval it is not calibrated, and no prediction."""
+    if case.dice is None:
+        return "no score"
+    if case.low is None:
+        return f"{case.dice:.2f}, {short_words(CaseFlag.NOT_CALIBRATED)}"
+    return f"{short_words(Measure.PREDICTED_DICE)} {case.dice:.2f}"
 
 
 @worklist_app.command("export")

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..storage.saved_versions import is_saved_version
 
 REQUIRED = ("case", "image", "segmentation")
-OPTIONAL = ("label", "segment", "model")
+OPTIONAL = ("label", "segment", "model", "samples", "probabilities")
 PLACE = "{case}"
 
 # nnU-Net's raw layout: the first channel of an image ends in _0000.
@@ -39,6 +39,8 @@ class CohortCase:
         segment: Name of the segment, where one was chosen.
         model: Name or folder of the model, where one was chosen.
         extra: Further columns of the manifest, carried through to the results.
+        samples: Other segmentations of the image; absolute, with wildcards where the manifest has some.
+        probabilities: Probabilities of a network; absolute.
         structures: What the label values (as texts) are, where nnU-Net's ``dataset.json`` says so.
     """
 
@@ -50,6 +52,8 @@ class CohortCase:
     model: str | None = None
     extra: dict[str, str] = field(default_factory=dict)
     structures: dict[str, str] = field(default_factory=dict)
+    samples: tuple[Path, ...] = ()
+    probabilities: Path | None = None
 
 
 def find_cases(
@@ -78,8 +82,9 @@ def find_cases(
 
 
 def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
-    """Read a CSV manifest: the columns ``case``, ``image``, ``segmentation``, and ``label``, ``segment``, ``model`` or
-    any others where wanted. Paths are relative to the file.
+    """Read a CSV manifest: the columns ``case``, ``image``, ``segmentation``, and ``label``, ``segment``, ``model``,
+    ``samples`` (several paths separated by ``;``, or a wildcard), ``probabilities`` or any others where wanted. Paths
+    are relative to the file.
 
     Raises:
         InputError: It cannot be read, lacks a column or a cell, or names a case twice; the message names the line.
@@ -225,7 +230,7 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
             raise InputError(f"{where} has no {column}: fill the cell.")
         if not row[column].isprintable():
             raise InputError(f"{where} has a control character or a line break in {column}: type it anew.")
-    label, segment, model = (row.get(column) or None for column in OPTIONAL)
+    label, segment, model, samples, probabilities = (row.get(column) or None for column in OPTIONAL)
     if label is not None and segment is not None:
         raise InputError(f"{where} gives a label and a segment: leave one of them out.")
     if label is not None and not re.fullmatch(r"[+-]?\d+", label):
@@ -240,6 +245,8 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
         segment,
         model,
         {name: cell for name, cell in row.items() if name and name not in (*REQUIRED, *OPTIONAL)},
+        samples=tuple(base / part.strip() for part in (samples or "").split(";") if part.strip()),
+        probabilities=base / probabilities if probabilities is not None else None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from ..report.codes import CaseFlag, Status
+from ..report.codes import CaseFlag, Measure, Status
 from ..report.colours import hex_colour_of
 from ..report.report import QualityReport, SliceScore
 from ..report.wording import remark, short_words
@@ -44,6 +44,7 @@ def write_page(store: CohortFolder, threshold: float) -> None:
     slices: list[float] = []
     errors: list[tuple[str, str]] = []
     models: dict[str, None] = {}
+    measures: dict[Measure, None] = {}
     for case, result in store.results():
         if result.error is not None:
             errors.append((case.name, result.error))
@@ -51,6 +52,7 @@ def write_page(store: CohortFolder, threshold: float) -> None:
             order.append((urgency(report), case, number))
             volumes.append(report.volume.dice)
             slices += [score.dice for score in report.slices if score.dice is not None]
+            measures[report.measure] = None
             models[f"{report.model.name} {report.model.version}"] = None
     order.sort(key=lambda entry: entry[0])
     template = _environment().get_template("page.html.jinja")
@@ -62,6 +64,8 @@ def write_page(store: CohortFolder, threshold: float) -> None:
         threshold=threshold,
         errors=errors,
         models=", ".join(models),
+        number=_number(list(measures)),
+        predicted=set(measures) <= {Measure.PREDICTED_DICE},
         most_pictures=MOST_PICTURES,
         histograms=[
             ("Volumes", histogram([dice for dice in volumes if dice is not None])),
@@ -90,6 +94,13 @@ def histogram(dices: Sequence[float]) -> list[dict[str, Any]]:
         }
         for n, count in enumerate(counts)
     ]
+
+
+def _number(measures: Sequence[Measure]) -> str:
+    """What the numbers of a page are, in words."""
+    plain = f" ({short_words(CaseFlag.NOT_CALIBRATED)})"
+    found = measures or [Measure.PREDICTED_DICE]
+    return " or ".join(short_words(one) + ("" if one is Measure.PREDICTED_DICE else plain) for one in found)
 
 
 def _environment() -> jinja2.Environment:
@@ -178,8 +189,10 @@ def _colour(dice: float | None, status: Status) -> str:
 
 
 def _caption(score: SliceScore) -> str:
-    if score.dice is None or score.low is None or score.high is None:
+    if score.dice is None:
         return f"Slice {score.index}: {remark(score)}"
+    if score.low is None or score.high is None:
+        return f"Slice {score.index}: {score.dice:.2f}"
     return f"Slice {score.index}: {score.dice:.2f} ({score.low:.2f} to {score.high:.2f})"
 
 

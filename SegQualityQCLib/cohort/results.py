@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from .. import __version__
 from ..errors import InputError, ReportError
+from ..reading.patterns import listed_files
 from ..report.codes import CaseFlag
 from ..report.csv_table import CSV_COLUMNS, csv_rows, four_digits
 from ..report.report import QualityReport
@@ -107,10 +108,13 @@ class CaseResult:
 
 
 class Judged(NamedTuple):
-    """How many segments were scored, and how many of them by a model that is not known to fit."""
+    """How many segments were scored, how many of them by a model that is not known to fit, and how many have a number
+    that is not calibrated.
+    """
 
     segments: int
     unmatched: int
+    uncalibrated: int = 0
 
 
 class CohortFolder:
@@ -163,7 +167,9 @@ class CohortFolder:
 
     def with_places(self, request: dict[str, Any], case: CohortCase) -> dict[str, Any]:
         """A case's request with the places of its files: two files may have the same size and time."""
-        return request | {"files": [portable(case.image, self.path), portable(case.segmentation, self.path)]}
+        further = (*case.samples, *([case.probabilities] if case.probabilities is not None else []))
+        files = (case.image, case.segmentation, *further)
+        return request | {"files": [portable(file, self.path) for file in files]}
 
     def result_path(self, case: str) -> Path:
         """Where the result of a case is."""
@@ -202,13 +208,13 @@ class CohortFolder:
         """Write ``slices.csv``, ``cases.csv`` (worst first) and ``errors.csv`` anew.
 
         Returns:
-            How many segments they hold, and how many of these were scored by a model that is not known to fit.
+            How many segments they hold.
 
         Raises:
             ReportError: They cannot be written.
         """
         rows, errors = [], []
-        unmatched = 0
+        unmatched = uncalibrated = 0
         slices = io.StringIO()  # text takes less memory than rows
         slices_writer = _csv_writer(slices, SLICE_COLUMNS)
         cases = self.cases()
@@ -227,6 +233,7 @@ class CohortFolder:
                 carried = [spreadsheet_safe(case.extra.get(name, "")) for name in extra]
                 rows.append((urgency(report), [*row, *carried]))
                 unmatched += CaseFlag.MODEL_UNMATCHED in report.flags
+                uncalibrated += not report.is_calibrated
         rows.sort(key=lambda pair: pair[0])
         header = [*CASE_COLUMNS, *(spreadsheet_safe(_own(name)) for name in extra)]
         tables = {
@@ -237,7 +244,7 @@ class CohortFolder:
         with ExitStack() as each:  # is written even if another cannot be, which a spreadsheet may have open
             for name, text in tables.items():
                 each.callback(write_text_atomically, self.path / name, text)
-        return Judged(len(rows), unmatched)
+        return Judged(len(rows), unmatched, uncalibrated)
 
     def _picture_path(self, case: str) -> Path:
         return self.path / "pictures" / f"{_file_name(case)}.json"
@@ -245,13 +252,19 @@ class CohortFolder:
     def _described(self, case: CohortCase) -> dict[str, Any]:
         paths = {"image": portable(case.image, self.path), "segmentation": portable(case.segmentation, self.path)}
         described = asdict(case) | paths
-        if not case.structures:
-            del described["structures"]
+        described["samples"] = [portable(sample, self.path) for sample in case.samples]
+        described["probabilities"] = portable(case.probabilities, self.path) if case.probabilities else None
+        for name in ("structures", "samples", "probabilities"):
+            if not described[name]:
+                del described[name]
         return described
 
     def _case(self, entry: dict[str, Any]) -> CohortCase:
         case = CohortCase(**entry)
+        if not isinstance(case.samples, (list, tuple)):
+            raise TypeError("the samples of a case are not a list")
         texts = [case.name, entry["image"], entry["segmentation"], case.segment or "", case.model or ""]
+        texts += [*case.samples, case.probabilities or ""]
         for table in (case.extra, case.structures):
             texts += [*table, *table.values()] if isinstance(table, dict) else [None]
         if not all(isinstance(text, str) and "\0" not in text for text in texts):
@@ -261,7 +274,9 @@ class CohortFolder:
         if not case.name or not (case.label is None or type(case.label) is int):
             raise TypeError(f"the case {case.name[:40]!r} has no name or no whole label")
         image, segmentation = (absolute(entry[key], self.path) for key in ("image", "segmentation"))
-        return replace(case, image=image, segmentation=segmentation)
+        samples = tuple(absolute(str(sample), self.path) for sample in case.samples)
+        probabilities = absolute(str(case.probabilities), self.path) if case.probabilities else None
+        return replace(case, image=image, segmentation=segmentation, samples=samples, probabilities=probabilities)
 
 
 def urgency(report: QualityReport) -> tuple[float, float]:
@@ -284,9 +299,9 @@ def case_row(case: str, report: QualityReport, seconds: float, threshold: float)
     ]
 
 
-def request_of(case: CohortCase, model: str | None) -> dict[str, Any]:
+def request_of(case: CohortCase, model: str | None, method: str = "auto") -> dict[str, Any]:
     """What is asked of a case: a result made for the same request need not be made again."""
-    asked = {
+    asked: dict[str, Any] = {
         "image": _stamp(case.image),
         "segmentation": _stamp(case.segmentation),
         "label": case.label,
@@ -294,7 +309,21 @@ def request_of(case: CohortCase, model: str | None) -> dict[str, Any]:
         "model": case.model or model,
         "library": __version__,
     }
-    return asked | {"structures": case.structures} if case.structures else asked
+    asked |= {"structures": case.structures} if case.structures else {}
+    asked |= {"method": method} if method != "auto" else {}
+    asked |= {"samples": [_stamp(file) for sample in case.samples for file in _fitting(sample)]} if case.samples else {}
+    if case.probabilities is not None:
+        maps = case.probabilities.with_name(case.probabilities.name.replace("{label}", "*"))
+        asked |= {"probabilities": [_stamp(file) for file in _fitting(maps)]}
+    return asked
+
+
+def _fitting(sample: Path) -> list[Path]:
+    """The files that a sample's wildcard fits; none is a matter of the reader, which says so."""
+    try:
+        return listed_files(str(sample))
+    except InputError:
+        return []
 
 
 def _stamp(path: Path) -> list[int] | None:

@@ -19,7 +19,9 @@ from distributed.client import FutureCancelledError
 
 from ..bundles.catalogue import available_bundles, find_bundle
 from ..errors import BundleError, InputError, ReportError
+from ..estimators.built_in import built_in_bundle
 from ..estimators.loading import check_device
+from ..estimators.registry import FAMILIES
 from ..estimators.selection import load_bundle
 from .manifest import CohortCase
 from .page import write_page
@@ -245,7 +247,7 @@ def _outcome(future: Future, case: CohortCase, options: ScoringOptions) -> Score
         raise InputError(f"The workers lack a package ({error}): install SegQualityQCLib[cohort] there.") from error
     except Exception as error:  # whatever a distant machine raises
         reason = f"Its worker failed: {type(error).__name__}: {str(error)[:200]}"
-    return Scored(CaseResult(case.name, request_of(case, options.model), (), reason, 0.0), [])
+    return Scored(CaseResult(case.name, request_of(case, options.model, options.method.value), (), reason, 0.0), [])
 
 
 def _is_done(
@@ -253,7 +255,7 @@ def _is_done(
 ) -> bool:
     """Whether there is a good result for the same files, made by a model that is still the one."""
     result = store.read(case.name)
-    request = store.with_places(request_of(case, options.model), case)
+    request = store.with_places(request_of(case, options.model, options.method.value), case)
     if result is None or result.error is not None or result.request != request:
         return False
     known = models(case.model or options.model)
@@ -263,6 +265,7 @@ def _is_done(
 def _known_models(model: str | None) -> set[str]:
     try:
         folders = [find_bundle(model)] if model is not None else available_bundles()
-        return {load_bundle(folder).sha256 for folder in folders}
+        without_training = {built_in_bundle(name).sha256 for name, family in FAMILIES.items() if family.built_in}
+        return {load_bundle(folder).sha256 for folder in folders} | without_training
     except BundleError:
         return set()

@@ -12,7 +12,9 @@ import SimpleITK as sitk
 
 from ..errors import SegQualityError
 from ..estimators.loading import EstimatorCache
+from ..estimators.methods import Method
 from ..reading.cases import read_cases
+from ..reading.patterns import listed_files
 from .manifest import CohortCase
 from .pictures import case_pictures
 from .results import CaseResult, request_of
@@ -29,10 +31,12 @@ class ScoringOptions:
     Attributes:
         model: Name or folder of the model; ``None`` takes for each segment the one that fits it.
         device: See :func:`SegQualityQCLib.estimators.loading.load_estimator`.
+        method: See :func:`SegQualityQCLib.estimators.methods.choose`.
     """
 
     model: str | None = None
     device: str = "auto"
+    method: Method = Method.AUTO
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Scored:
 def score_case(case: CohortCase, options: ScoringOptions) -> Scored:
     """Read, assess and draw a case. Whatever is wrong with it becomes the result's error: nothing is raised."""
     start = time.perf_counter()
-    request = request_of(case, options.model)
+    request = request_of(case, options.model, options.method.value)
     try:
         reports, pictures = _assess(case, options)
         error = None
@@ -63,13 +67,21 @@ def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)  # the workers share the cores among themselves
     reports, pictures = [], []
     structures = {int(label): name for label, name in case.structures.items()}
-    read = read_cases(case.image, case.segmentation, label=case.label, segment=case.segment, structures=structures)
+    read = read_cases(
+        case.image,
+        case.segmentation,
+        label=case.label,
+        segment=case.segment,
+        structures=structures,
+        samples=[file for sample in case.samples for file in listed_files(str(sample))],
+        probabilities=case.probabilities,
+    )
     for one in read:
         with _networks:
             _one_thread_for_networks()
             estimators, model = _estimators(options.device), case.model or options.model
             one = estimators.as_told(one, model, alone=len(read) == 1)
-            report = estimators.for_case(one, model).assess(one)
+            report = estimators.chosen(one, model, options.method)[0].assess(one)
         reports.append(report)
         pictures.append(case_pictures(one, report))
     return reports, pictures

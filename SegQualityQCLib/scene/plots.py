@@ -40,11 +40,13 @@ def write_chart(segmentation_node: Any, reports: Mapping[str, QualityReport], th
     low.SetColor(*colour_of(0.1))
     shown = [line, low]
     for key, report in reports.items():
-        scored = [(float(s.index), s.dice, s.low, s.high) for s in report.slices if s.dice is not None]
-        table = _series_table(segmentation_node, key, ("Slice", "Dice", "Low", "High"), scored)
+        columns = ("Dice", "Low", "High") if report.is_calibrated else ("Dice",)
+        numbers = [(float(s.index), s.dice, s.low, s.high) for s in report.slices if s.dice is not None]
+        scored = [row[: len(columns) + 1] for row in numbers]
+        table = _series_table(segmentation_node, key, ("Slice", *columns), scored)
         segment = segmentation_node.GetSegmentation().GetSegment(key)
         colour = segment.GetColor() if segment is not None else (0.3, 0.3, 0.8)
-        for column in ("Dice", "Low", "High"):
+        for column in columns:
             label = report.case.segment if column == "Dice" else f"{report.case.segment} ({column.lower()})"
             series = _series(segmentation_node, f"{key} {column}", label, table, column)
             series.SetColor(*colour)

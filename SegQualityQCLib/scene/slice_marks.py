@@ -6,6 +6,7 @@ from typing import Any
 
 import vtk
 
+from ..report.codes import CaseFlag
 from ..report.report import SliceScore, Status
 from ..report.wording import short_words
 from .colours import colour_of
@@ -22,6 +23,8 @@ def text_of(score: SliceScore, segment: str, threshold: float, before: float | N
         return head + short_words(score.status)
     number = f"{score.dice:.2f}" if before is None else f"{before:.2f} to {score.dice:.2f}"
     low = ", low" if score.is_low(threshold) else ""
+    if score.low is None or score.high is None:
+        return f"{head}{number}, {short_words(CaseFlag.NOT_CALIBRATED)}{low}"
     return f"{head}Dice {number} ({score.low:.2f} – {score.high:.2f}){low}"
 
 
