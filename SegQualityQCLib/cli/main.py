@@ -10,6 +10,7 @@ import typer
 
 from .. import __version__
 from .assess import assess_command
+from .calibrate import calibrate_command
 from .cohort import cohort_command
 from .demo import demo_command
 from .models import models_app
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command("assess")(assess_command)
 app.command("cohort")(cohort_command)
+app.command("calibrate")(calibrate_command)
 app.command("demo")(demo_command)
 app.add_typer(models_app, name="models")
 app.command("review")(review_command)
