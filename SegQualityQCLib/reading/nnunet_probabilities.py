@@ -134,7 +134,8 @@ def _geometry(path: Path, name: str) -> tuple[list[float], list[float], list[flo
                 [float(value) for value in stored[key]] for key in ("spacing", "origin", "direction")
             )
             return _in_3d(spacing, origin, direction)
-        return _of_affine(np.asarray(properties["nibabel_stuff"]["original_affine"], float))
+        stored = properties["nibabel_stuff"]  # one of its readers turns the axes first
+        return _of_affine(np.asarray(stored.get("reoriented_affine", stored["original_affine"]), float))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"The file {path.name} lacks the geometry as nnU-Net's version 2 writes it: predict {name} again with it, "

@@ -98,10 +98,14 @@ def test_nnunets_file_is_read_with_its_geometry(folder):
         assert case.flags == ()
 
 
-def test_nnunets_geometry_of_nibabel_is_read(folder):
+@pytest.mark.parametrize("reader", ["NibabelIO", "NibabelIOWithReorient"])
+def test_nnunets_geometry_of_nibabel_is_read(folder, reader):
     affine = np.diag([-1.0, -1.5, 4.0, 1.0])
     affine[:3, 3] = (-5.0, 3.0, 2.0)
-    write_nnunet(folder, {"nibabel_stuff": {"original_affine": affine}})
+    stuff = {"original_affine": affine}
+    if reader == "NibabelIOWithReorient":
+        stuff = {"original_affine": affine[[1, 0, 2, 3]], "reoriented_affine": affine}
+    write_nnunet(folder, {"nibabel_stuff": stuff})
     (case,) = read(folder, "case.npz", label=1)
     assert values(case) == pytest.approx(classes()[1])
     assert case.flags == ()
