@@ -99,7 +99,7 @@ class Estimator(ABC, Generic[Prepared]):
 
     @abstractmethod
     def estimate(
-        self, prepared: Prepared, case: Case, slices: Sequence[int], target: TrainedTarget
+        self, prepared: Prepared, case: Case, slices: Sequence[int], target: TrainedTarget | None
     ) -> list[SliceEstimate]:
         """Estimate drawn slices.
 
@@ -107,7 +107,7 @@ class Estimator(ABC, Generic[Prepared]):
             prepared: What :meth:`prepare` gave for the case, or for the case before an edit of its mask.
             case: The case as it is drawn now.
             slices: Indices of slices on which something is drawn, ascending.
-            target: Which of the model's structures the mask is taken for.
+            target: Which of the model's structures the mask is taken for; ``None`` of a model that knows none.
 
         Returns:
             One estimate for each, in their order.
@@ -231,7 +231,7 @@ class Estimator(ABC, Generic[Prepared]):
         return named or self._target_of(case) or self._first_target()
 
     def _scores(
-        self, prepared: Prepared, case: Case, rules: SliceRules, slices: Sequence[int], target: TrainedTarget
+        self, prepared: Prepared, case: Case, rules: SliceRules, slices: Sequence[int], target: TrainedTarget | None
     ) -> list[SliceScore]:
         drawn = [index for index in slices if rules.is_drawn(index)]
         estimates = dict(zip(drawn, self.estimate(prepared, case, drawn, target) if drawn else [], strict=True))

@@ -29,7 +29,7 @@ from SegQualityQCLib.estimators.built_in import built_in_bundle
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.estimators.registry import FAMILIES, family_of, settings_of
 from SegQualityQCLib.report.codes import Measure
-from SegQualityQCLib.report.report import QualityReport, SliceScore, Status
+from SegQualityQCLib.report.report import QualityReport, Status
 
 MYOCARDIUM = 2
 SEGMENT = "LV myocardium"

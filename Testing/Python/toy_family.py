@@ -62,7 +62,7 @@ class ToyEstimator(Estimator[float]):
         return float(parameters["median"])
 
     def estimate(
-        self, prepared: float, case: Case, slices: Sequence[int], target: TrainedTarget
+        self, prepared: float, case: Case, slices: Sequence[int], target: TrainedTarget | None
     ) -> list[SliceEstimate]:
         """The share of drawn pixels that are darker."""
         image, mask = (

@@ -99,7 +99,7 @@ class NetworkEstimator(Estimator[PreparedImage]):
         return PreparedImage(case, self._field_around(case))
 
     def estimate(
-        self, prepared: PreparedImage, case: Case, slices: Sequence[int], target: TrainedTarget
+        self, prepared: PreparedImage, case: Case, slices: Sequence[int], target: TrainedTarget | None
     ) -> list[SliceEstimate]:
         """Estimate drawn slices by the networks, unless they cannot see them or the image is unlike the training's."""
         outside = reaches_outside(case, prepared.field)

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from ...bundles.bundle import ModelBundle, unusable_metadata_refused
+from ...bundles.header import TrainedTarget
 from ...case.case import Case
 from ...report.codes import Measure
 from ..base import Estimator
@@ -72,7 +73,9 @@ class UncertaintyEstimator(Estimator[Prepared]):
     def volume_figures(self, prepared: Prepared, case: Case) -> Figures:
         """The raw figures of the whole volume."""
 
-    def estimate(self, prepared: Prepared, case: Case, slices: Sequence[int]) -> list[SliceEstimate]:
+    def estimate(
+        self, prepared: Prepared, case: Case, slices: Sequence[int], target: TrainedTarget | None
+    ) -> list[SliceEstimate]:
         """Estimate drawn slices; each of them gets a number."""
         mapped, raw = self.settings.slice_map, self.raw_measure.value
         return [
