@@ -47,10 +47,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 
 
 def assess_command(
-    image: Annotated[Path, typer.Argument(help="Image file, or a folder with one DICOM series.")],
-    segmentation: Annotated[Path, typer.Argument(help="Labelmap, or Slicer's .seg.nrrd.")],
+    image: Annotated[Path, typer.Argument(help="Image file, or a folder with a DICOM series.")],
+    segmentation: Annotated[Path, typer.Argument(help="Labelmap, Slicer's .seg.nrrd, DICOM SEG or RTSTRUCT.")],
     label: Annotated[Optional[int], typer.Option(help="Label value of the segment to score.")] = None,  # noqa: UP045
     segment: Annotated[Optional[str], typer.Option(help="Name of the segment to score.")] = None,  # noqa: UP045
+    frame: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Which image of a cine or of a 4-D file, from 1."),
+    ] = None,
     model: Model = None,
     method: MethodOption = Method.AUTO,
     samples: Annotated[
@@ -93,6 +97,7 @@ def assess_command(
             label=label,
             segment=segment,
             axis=axis,
+            frame=frame,
             samples=sample_files,
             probabilities=probabilities,
         )

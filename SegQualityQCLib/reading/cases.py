@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ..case.case import Case
 from ..case.checks import checked_image
 from ..errors import InputError, OutsideImageError
+from .dicom.belonging import referenced_series
 from .images import read_image
 from .probabilities import with_probabilities
 from .samples import with_samples
@@ -29,6 +30,7 @@ def read_cases(
     structures: Mapping[int, str] | None = None,
     samples: Sequence[str | Path] = (),
     probabilities: str | Path | None = None,
+    frame: int | None = None,
 ) -> list[Case]:
     """Read an image and a segmentation and make one case a segment.
 
@@ -37,7 +39,8 @@ def read_cases(
 
     Args:
         image_path: Image file or DICOM folder.
-        segmentation_path: Labelmap, or Slicer's ``.seg.nrrd`` with names and layers.
+            A folder may hold several series where the segmentation names the one that it was drawn on.
+        segmentation_path: Labelmap; or Slicer's ``.seg.nrrd``, DICOM SEG or RTSTRUCT with names and layers.
         label: Label value of the one segment wanted.
         segment: Name of the one segment wanted.
         axis: Slice axis, see :meth:`Case.from_images`.
@@ -47,6 +50,7 @@ def read_cases(
             label. One that equals the candidate is left out.
         probabilities: A map of one structure, a 4-D file or nnU-Net's ``.npz`` with one map a class, or a path with the
             place ``{label}`` for one file a class.
+        frame: Which image of a cine or of a 4-D file, from 1.
 
     Raises:
         InputError: Something cannot be read, chosen or assessed, or a labelmap without names has so many values that it
@@ -55,7 +59,8 @@ def read_cases(
     if label is not None and segment is not None:
         raise InputError("A label and a segment name were both given: use one of them.")
     image_path, segmentation_path = Path(image_path), Path(segmentation_path)
-    stored = read_image(image_path)
+    drawn_on = referenced_series(segmentation_path) if image_path.is_dir() else frozenset()
+    stored = read_image(image_path, frame=frame, drawn_on=drawn_on)
     file = read_segmentation(segmentation_path, stored, image_path.name)
     image = checked_image(stored, image_path.name)
     if structures is not None:
@@ -130,4 +135,5 @@ def cut_cases(
             cases.append(case)
     if not cases:
         raise outside[0]
-    return [replace(case, flags=(*case.flags, "segment_left_out")) for case in cases] if outside else cases
+    flags = (*file.flags, *(("segment_left_out",) if outside else ()))
+    return [replace(case, flags=(*case.flags, *flags)) for case in cases] if flags else cases

@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -16,26 +16,35 @@ from .checks.dicom_series import check_series
 from .checks.nifti import check_nifti_file, is_nifti
 from .checks.nrrd_header import check_nrrd_header
 from .checks.truncation import check_end
+from .dicom.belonging import FRAME_OF_REFERENCE_UID, SERIES_UID
+from .dicom.files import DicomKind, dicom_kind
+from .dicom.multiframe import read_multiframe
 
 
-def read_image(path: str | Path) -> sitk.Image:
-    """Read an image file of any format that SimpleITK knows, or a folder with one DICOM series.
+def read_image(path: str | Path, *, frame: int | None = None, drawn_on: Collection[str] = frozenset()) -> sitk.Image:
+    """Read an image file of any format that SimpleITK knows, or a folder with a DICOM series.
+
+    Args:
+        path: File or folder.
+        frame: Which image of a cine or of a 4-D file, from 1.
+        drawn_on: Identifiers of the series that the segmentation names: they choose one where a folder holds several.
 
     Raises:
-        InputError: It is missing or unreadable, or the folder does not hold exactly one series.
+        InputError: It is missing or unreadable, the folder does not hold exactly one series, or the frame is not there.
     """
     path = Path(path)
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder above is forbidden
-        return _read_dicom_series(path)
-    return read_file(path, "image")
+        return _read_dicom_series(path, frame, drawn_on)
+    return read_file(path, "image", frame)
 
 
-def read_file(path: Path, role: str) -> sitk.Image:
+def read_file(path: Path, role: str, frame: int | None = None) -> sitk.Image:
     """Read a file of any format that SimpleITK knows.
 
     Args:
         path: The file.
         role: What messages call it: ``image`` or ``segmentation``.
+        frame: Which image of a cine or of a 4-D file, from 1.
 
     Raises:
         InputError: It is missing, unreadable, damaged or of an unknown format.
@@ -45,6 +54,38 @@ def read_file(path: Path, role: str) -> sitk.Image:
     if not _is_file(path):
         raise InputError(f"The {role} {path} does not exist: check the path.")
     _check_name(path, role)
+    if dicom_kind(path) is DicomKind.MULTIFRAME:
+        image = read_multiframe(path, role, frame)
+        if image is not None:
+            return image
+    return chosen_frame(_read_by_itk(path, role), frame, f"The {role} {path}")
+
+
+def chosen_frame(image: sitk.Image, frame: int | None, what: str) -> sitk.Image:
+    """One image of a 4-D file; the image itself where it is not 4-D.
+
+    Args:
+        image: The image.
+        frame: Which one, from 1; ``None`` where there is but one.
+        what: What messages call the file.
+
+    Raises:
+        InputError: There are several and none was chosen, or there is none of that number.
+    """
+    number = image.GetSize()[3] if image.GetDimension() == 4 else 1
+    if frame is None:
+        if number > 1:
+            raise InputError(
+                f"{what} is 4-D, with {number} images such as the phases of a cine: choose one with --frame 1 to "
+                f"{number} (in a manifest: the column frame), or give a file with one."
+            )
+        return image
+    if not 1 <= frame <= number:
+        raise InputError(f"{what} has no frame {frame}: it has {f'1 to {number}' if number > 1 else 'only 1'}.")
+    return image[..., frame - 1] if image.GetDimension() == 4 else image
+
+
+def _read_by_itk(path: Path, role: str) -> sitk.Image:
     try:
         check_nrrd_header(path)
         with _quiet_itk():
@@ -53,7 +94,8 @@ def read_file(path: Path, role: str) -> sitk.Image:
                 check_nifti_file(path, role, image)
             else:
                 _check_spacing(path, role)
-                check_end(path, role, image)
+                if dicom_kind(path) is None:  # the preamble of a DICOM file may be the start of a TIFF
+                    check_end(path, role, image)
     except PermissionError as error:
         raise InputError(f"The {role} {path} may not be read: ask for the permission.") from error
     except (RuntimeError, OSError, EOFError, zlib.error) as error:
@@ -93,21 +135,53 @@ def _check_spacing(path: Path, role: str) -> None:
         raise InputError(f"The {role} {path} has an impossible spacing {spacing} mm: correct its header.")
 
 
-def _read_dicom_series(folder: Path) -> sitk.Image:
+def _read_dicom_series(folder: Path, frame: int | None, drawn_on: Collection[str]) -> sitk.Image:
     _check_name(folder, "folder")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise InputError(f"The folder {folder} may not be read: ask for the permission.")
     with _quiet_itk():
-        series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        if len(series) != 1:
-            count = len(series) or "no"
-            raise InputError(f"The folder {folder} holds {count} DICOM series: give a folder with exactly one.")
-        files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+        files = _files_of_series(folder, drawn_on)
+        if any(dicom_kind(Path(file)) is DicomKind.MULTIFRAME for file in files):
+            if len(files) > 1:
+                raise InputError(
+                    f"The DICOM series in {folder} has {len(files)} files, of which some hold many frames: give the "
+                    "one file that you mean."
+                )
+            return read_file(Path(files[0]), "image", frame)
         try:
             check_series(files, folder)
-            return sitk.ReadImage(files)
+            image = sitk.ReadImage(files)
+            for key, value in _identifiers(files[0]).items():
+                image.SetMetaData(key, value)
         except RuntimeError as error:
             raise InputError(f"The DICOM series in {folder} cannot be read: a file is damaged.") from error
+    return chosen_frame(image, frame, f"The DICOM series in {folder}")
+
+
+def _files_of_series(folder: Path, drawn_on: Collection[str]) -> tuple[str, ...]:
+    """The files of the one series of images in a folder, or of the one that the segmentation names."""
+    series = {
+        uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)
+        for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    }
+    drawn = (DicomKind.SEGMENTATION, DicomKind.CONTOURS)
+    images = {uid: files for uid, files in series.items() if files and dicom_kind(Path(files[0])) not in drawn}
+    if len(images) > 1:
+        images = {uid: files for uid, files in images.items() if uid in drawn_on} or images
+    if len(images) != 1:
+        count = len(images) or "no"
+        other = ", and the segmentation names none of them" if drawn_on and images else ""
+        raise InputError(f"The folder {folder} holds {count} DICOM series{other}: give a folder with exactly one.")
+    return next(iter(images.values()))
+
+
+def _identifiers(file: str) -> dict[str, str]:
+    """What tells whether a segmentation was drawn on the series of a file; a series loses it when ITK stacks it."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(file)
+    reader.ReadImageInformation()
+    keys = (SERIES_UID, FRAME_OF_REFERENCE_UID)
+    return {key: reader.GetMetaData(key) for key in keys if reader.HasMetaDataKey(key)}
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ import SimpleITK as sitk
 from ..case.checks import labels_of, name_of_label
 from ..errors import InputError
 
+FRACTIONAL = "fractional"  # the flag of segments that were cut from fractions at one half
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -39,7 +41,7 @@ class SegmentationFile:
     """A segmentation as its file holds it.
 
     A labelmap has one layer. Segments that overlap lie in several layers. A format in which each segment has a mask of
-    its own has one layer for each segment, all with the label 1.
+    its own has one layer for each segment.
 
     Attributes:
         name: Name of the file, for messages and reports.
@@ -47,12 +49,14 @@ class SegmentationFile:
         layers: 3-D labelmaps of integers, each on a grid of its own. A format with many large layers gives a sequence
             that decodes a layer when it is asked for.
         is_named: Whether the file itself names its segments.
+        flags: What the user should know of all its segments.
     """
 
     name: str
     segments: tuple[Segment, ...]
     layers: Sequence[sitk.Image]
     is_named: bool
+    flags: tuple[str, ...] = ()
 
     def with_structures(self, structures: Mapping[int, str]) -> SegmentationFile:
         """The file with what another file says of its labels; a file that names its segments stays as it is."""

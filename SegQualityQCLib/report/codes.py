@@ -73,5 +73,7 @@ class CaseFlag(Code):
     """Samples lie on another grid than the image and were resampled."""
     PROBABILITIES_RESAMPLED = "probabilities_resampled"
     """The probabilities lie on another grid than the image and were resampled."""
+    FRACTIONAL = "fractional"
+    """The segmentation holds fractions; voxels of at least one half were taken."""
     GPU_MEMORY = "gpu_memory"
     """The GPU ran out of memory: smaller batches or the CPU were used."""

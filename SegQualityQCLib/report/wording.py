@@ -67,6 +67,9 @@ WORDS: Mapping[str, Words] = {
     CaseFlag.PROBABILITIES_RESAMPLED: Words(
         "probabilities resampled", "the probabilities lie on another grid than the image, and were resampled onto it"
     ),
+    CaseFlag.FRACTIONAL: Words(
+        "cut at one half", "the segmentation holds fractions: voxels of at least one half were taken"
+    ),
     CaseFlag.GPU_MEMORY: Words(
         "short of GPU memory", "the GPU ran out of memory: smaller batches or the CPU were used"
     ),

@@ -33,6 +33,8 @@ OPTIONAL = {  # packages beyond numpy and SimpleITK, and where they may be impor
     "typer": {"cli"},
     "rich": {"cli"},
     "slicerio": {"reading"},
+    "pydicom": {"reading/dicom"},
+    "highdicom": {"reading/dicom"},
     "dask": {"cohort"},
     "distributed": {"cohort"},
     "jinja2": {"cohort"},

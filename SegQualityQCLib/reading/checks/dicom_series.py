@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from ...errors import InputError
 
@@ -29,8 +30,22 @@ def check_series(files: Sequence[str], folder: Path) -> None:
     if len(files) < 2 or len(known) < len(headers):
         return
     positions, orientations = (np.array(column) for column in zip(*known, strict=True))
+    check_stack(positions, orientations, f"DICOM series in {folder}")
+
+
+def check_stack(positions: NDArray[np.float64], orientations: NDArray[np.float64], what: str) -> None:
+    """Check that slices lie on top of each other in even steps, in any order.
+
+    Args:
+        positions: N x 3; the centre of the first pixel of each slice, in mm; N is at least 2.
+        orientations: N x 6; the direction cosines along its rows and columns.
+        what: What messages call the stack.
+
+    Raises:
+        InputError: It is no even stack, see :func:`check_series`.
+    """
     if np.abs(orientations - orientations[0]).max() > _TURNED:
-        raise InputError(f"The DICOM series in {folder} holds slices of several directions: give one stack of slices.")
+        raise InputError(f"The {what} holds slices of several directions: give one stack of slices.")
     normal = np.cross(orientations[0, :3], orientations[0, 3:])
     order = np.argsort(positions @ normal)
     moves = np.diff(positions[order], axis=0)
@@ -38,18 +53,18 @@ def check_series(files: Sequence[str], folder: Path) -> None:
     usual = float(np.median(steps))
     if steps.min() <= _UNEVEN * max(usual, 1e-6):
         raise InputError(
-            f"The DICOM series in {folder} holds several images at one position, such as the phases of a time series: "
+            f"The {what} holds several images at one position, such as the phases of a time series: "
             "give one image for each position."
         )
     uneven = max(_UNEVEN * usual, _ROUNDED_MM)
     if np.abs(steps - usual).max() > uneven:
         raise InputError(
-            f"The slices of the DICOM series in {folder} are {steps.min():.2f} to {steps.max():.2f} mm apart: one is "
+            f"The slices of the {what} are {steps.min():.2f} to {steps.max():.2f} mm apart: one is "
             "missing, or they are unevenly spaced; give a whole and even stack."
         )
     if np.linalg.norm(moves - steps[:, None] * normal, axis=1).max() > uneven:
         raise InputError(
-            f"The slices of the DICOM series in {folder} are shifted against each other, as with a tilted gantry: "
+            f"The slices of the {what} are shifted against each other, as with a tilted gantry: "
             "resample the volume first."
         )
 

@@ -1,0 +1,1 @@
+"""DICOM beyond single images: segmentations, contours and files with many frames."""
