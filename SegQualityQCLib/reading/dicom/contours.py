@@ -2,8 +2,10 @@
 
 A pixel belongs to a structure where its centre lies inside an odd number of the contours of its plane: an inner
 contour is a hole, several contours are several pieces, and a keyhole, whose way in and way out are the same line, is a
-hole too. rt-utils 1.2.7, the library in use, fills polygons with OpenCV, which rounds their corners to whole pixels and
-takes the pixels under the line too: a square of 36 pixels gets 49, and with a hole of 4 one of 64 gets 80 in place of 60.
+hole too.
+
+rt-utils 1.2.7, the library in use, is not right: it fills polygons with OpenCV, which rounds their corners to whole
+pixels and takes the pixels under the line too. A square of 36 pixels gets 49; one of 64 with a hole of 4 gets 80.
 """
 
 from __future__ import annotations
