@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import fuzz_dicom
 import numpy as np
 import SimpleITK as sitk
 
@@ -241,4 +242,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "worklist": worklist_target,
     "segments": segments_target,
     "nifti": nifti_target,
+    "seg": lambda folder: Target(*fuzz_dicom.segmentations(folder)),
+    "rtstruct": lambda folder: Target(*fuzz_dicom.structure_sets(folder)),
+    "multiframe": lambda folder: Target(*fuzz_dicom.multiframe_images(folder)),
 }

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..storage.saved_versions import is_saved_version
 
 REQUIRED = ("case", "image", "segmentation")
-OPTIONAL = ("label", "segment", "model", "samples", "probabilities")
+OPTIONAL = ("label", "segment", "model", "samples", "probabilities", "frame")
 PLACE = "{case}"
 
 # nnU-Net's raw layout: the first channel of an image ends in _0000.
@@ -34,7 +34,7 @@ class CohortCase:
     Attributes:
         name: Unique within the cohort.
         image: Image file or DICOM folder; absolute.
-        segmentation: Labelmap or ``.seg.nrrd``; absolute.
+        segmentation: Labelmap, ``.seg.nrrd``, DICOM SEG or RTSTRUCT; absolute.
         label: Label value of the segment, where one was chosen.
         segment: Name of the segment, where one was chosen.
         model: Name or folder of the model, where one was chosen.
@@ -42,6 +42,7 @@ class CohortCase:
         samples: Other segmentations of the image; absolute, with wildcards where the manifest has some.
         probabilities: Probabilities of a network; absolute.
         structures: What the label values (as texts) are, where nnU-Net's ``dataset.json`` says so.
+        frame: Which image of a cine or of a 4-D file, from 1, where one was chosen.
     """
 
     name: str
@@ -54,6 +55,7 @@ class CohortCase:
     structures: dict[str, str] = field(default_factory=dict)
     samples: tuple[Path, ...] = ()
     probabilities: Path | None = None
+    frame: int | None = None
 
 
 def find_cases(
@@ -83,8 +85,8 @@ def find_cases(
 
 def read_manifest(path: str | Path) -> tuple[CohortCase, ...]:
     """Read a CSV manifest: the columns ``case``, ``image``, ``segmentation``, and ``label``, ``segment``, ``model``,
-    ``samples`` (several paths separated by ``;``, or a wildcard), ``probabilities`` or any others where wanted. Paths
-    are relative to the file.
+    ``samples`` (several paths separated by ``;``, or a wildcard), ``probabilities``, ``frame`` or any others where
+    wanted. Paths are relative to the file.
 
     Raises:
         InputError: It cannot be read, lacks a column or a cell, or names a case twice; the message names the line.
@@ -134,6 +136,8 @@ def cases_in_folder(
 ) -> tuple[CohortCase, ...]:
     """The cases of a folder, by name; one whose image or segmentation is missing is among them.
 
+    A folder with a folder per case, which holds a DICOM series and a SEG or RTSTRUCT, needs no patterns.
+
     What the labels are is read from nnU-Net's ``dataset.json``, beside the segmentations or in the folder.
 
     Args:
@@ -147,6 +151,11 @@ def cases_in_folder(
         InputError: A pattern is wrong, or nothing is found.
     """
     folder = Path(folder).absolute()
+    if images is None and segmentations is None and not _has_nnunet_folders(folder):
+        from .dicom_folders import dicom_cases  # it reads DICOM, which the rest does without
+
+        if found := dicom_cases(folder):
+            return tuple(CohortCase(one.name, one.image, one.segmentation, label) for one in found)
     images, segmentations = _with_nnunet_folders(folder, images, segmentations)
     image_pattern = _pattern(folder, images, _FIRST_CHANNEL)
     segmentation_pattern = _pattern(folder, segmentations, "")
@@ -230,11 +239,13 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
             raise InputError(f"{where} has no {column}: fill the cell.")
         if not row[column].isprintable():
             raise InputError(f"{where} has a control character or a line break in {column}: type it anew.")
-    label, segment, model, samples, probabilities = (row.get(column) or None for column in OPTIONAL)
+    label, segment, model, samples, probabilities, frame = (row.get(column) or None for column in OPTIONAL)
     if label is not None and segment is not None:
         raise InputError(f"{where} gives a label and a segment: leave one of them out.")
     if label is not None and not re.fullmatch(r"[+-]?\d+", label):
         raise InputError(f"{where} has the label {label[:40]!r}: it must be an integer.")
+    if frame is not None and not (re.fullmatch(r"[0-9]{1,9}", frame) and int(frame) > 0):
+        raise InputError(f"{where} has the frame {frame[:40]!r}: it must be a number from 1.")
     if model is not None and (base / model).is_dir():
         model = str(base / model)
     return CohortCase(
@@ -247,6 +258,7 @@ def _case_of_row(row: dict[str, str], base: Path, where: str) -> CohortCase:
         {name: cell for name, cell in row.items() if name and name not in (*REQUIRED, *OPTIONAL)},
         samples=tuple(base / part.strip() for part in (samples or "").split(";") if part.strip()),
         probabilities=base / probabilities if probabilities is not None else None,
+        frame=int(frame) if frame is not None else None,
     )
 
 
@@ -262,9 +274,14 @@ def _with_nnunet_folders(folder: Path, images: str | None, segmentations: str | 
         if all(one is not None or (folder / name).is_dir() for one, name in zip(asked, pair, strict=True)):
             return pair
     raise InputError(
-        f"The folder {folder} is not in nnU-Net's layout (imagesTs and labelsTs, or imagesTr and labelsTr): say where "
+        f"The folder {folder} is not in nnU-Net's layout (imagesTs and labelsTs, or imagesTr and labelsTr), and has no "
+        f"folder per case with a DICOM SEG or RTSTRUCT: say where "
         f"its files are with --images and --segmentations, for example 'images/{PLACE}.nii.gz'."
     )
+
+
+def _has_nnunet_folders(folder: Path) -> bool:
+    return any(all((folder / f"{kind}{part}").is_dir() for kind in ("images", "labels")) for part in _NNUNET_SETS)
 
 
 def _pattern(folder: Path, given: str, suffix: str) -> str:

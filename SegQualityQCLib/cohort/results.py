@@ -254,7 +254,7 @@ class CohortFolder:
         described = asdict(case) | paths
         described["samples"] = [portable(sample, self.path) for sample in case.samples]
         described["probabilities"] = portable(case.probabilities, self.path) if case.probabilities else None
-        for name in ("structures", "samples", "probabilities"):
+        for name in ("structures", "samples", "probabilities", "frame"):
             if not described[name]:
                 del described[name]
         return described
@@ -273,6 +273,8 @@ class CohortFolder:
             raise TypeError(f"the labels of the case {case.name[:40]!r} are not whole numbers")
         if not case.name or not (case.label is None or type(case.label) is int):
             raise TypeError(f"the case {case.name[:40]!r} has no name or no whole label")
+        if not (case.frame is None or type(case.frame) is int):
+            raise TypeError(f"the case {case.name[:40]!r} has no whole frame")
         image, segmentation = (absolute(entry[key], self.path) for key in ("image", "segmentation"))
         samples = tuple(absolute(str(sample), self.path) for sample in case.samples)
         probabilities = absolute(str(case.probabilities), self.path) if case.probabilities else None
@@ -315,7 +317,7 @@ def request_of(case: CohortCase, model: str | None, method: str = "auto") -> dic
     if case.probabilities is not None:
         maps = case.probabilities.with_name(case.probabilities.name.replace("{label}", "*"))
         asked |= {"probabilities": [_stamp(file) for file in _fitting(maps)]}
-    return asked
+    return asked | ({"frame": case.frame} if case.frame is not None else {})
 
 
 def _fitting(sample: Path) -> list[Path]:

@@ -75,6 +75,7 @@ def _assess(case: CohortCase, options: ScoringOptions) -> tuple[list, list]:
         structures=structures,
         samples=[file for sample in case.samples for file in listed_files(str(sample))],
         probabilities=case.probabilities,
+        frame=case.frame,
     )
     for one in read:
         with _networks:

@@ -8,7 +8,15 @@ import fuzz
 import pytest
 
 KEPT = sorted((Path(__file__).parent / "fuzz_inputs").glob("*/*"))
-SLOW = {"worklist": 60, "pictures": 40, "segments": 100, "nifti": 100}  # each of their inputs takes milliseconds
+SLOW = {
+    "worklist": 60,
+    "pictures": 40,
+    "segments": 100,
+    "nifti": 100,
+    "seg": 40,
+    "rtstruct": 80,
+    "multiframe": 80,
+}  # each of their inputs takes milliseconds
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)

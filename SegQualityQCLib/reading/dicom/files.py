@@ -105,3 +105,18 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
     import pydicom
 
     return pydicom.dcmread(path, force=True, stop_before_pixels=not pixels)
+
+
+def series_of_file(path: Path) -> str | None:
+    """The identifier of the series that a DICOM file belongs to; ``None`` where it cannot be read.
+
+    Raises:
+        InputError: pydicom is missing.
+    """
+    try:
+        with dicom_reading(path, "image", DicomKind.OTHER):
+            return str(read_dataset(path, pixels=False).get("SeriesInstanceUID", ""))
+    except InputError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise
+        return None
