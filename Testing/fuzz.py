@@ -17,8 +17,9 @@ import time
 import traceback
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = map(str, (HERE.parent, HERE, HERE / "Python"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "Python"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fuzz_mutations import mutated
 from fuzz_targets import TARGETS, Target

@@ -10,8 +10,11 @@ import pydicom
 import SimpleITK as sitk
 from dicom_files import enhanced, rtstruct_of, seg_of, write, write_series
 
-from SegQualityQCLib.reading.cases import read_cases
+from SegQualityQCLib.reading.cases import cut_cases
+from SegQualityQCLib.reading.dicom.belonging import referenced_series
 from SegQualityQCLib.reading.images import read_image
+from SegQualityQCLib.reading.segment_choice import chosen_segments
+from SegQualityQCLib.reading.segmentations import read_segmentation
 
 Contents = tuple[list[bytes], Callable[[bytes], None]]
 SHAPE = (3, 8, 6)
@@ -25,11 +28,13 @@ def _image() -> sitk.Image:
 
 def _reader(folder: Path) -> Callable[[bytes], None]:
     """Reads a segmentation with the series that the sound ones were drawn on."""
-    series, path = write_series(_image(), folder / "series"), folder / "drawn.dcm"
+    image, path = read_image(write_series(_image(), folder / "series")), folder / "drawn.dcm"
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        for case in read_cases(series, path):
+        referenced_series(path)
+        file = read_segmentation(path, image, "series")
+        for case in cut_cases(image, "series", file, chosen_segments(file)):
             assert case.mask.GetSize() == case.image.GetSize()
             assert case.segment.isprintable()
             assert sitk.GetArrayViewFromImage(case.mask).any()

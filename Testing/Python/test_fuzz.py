@@ -8,15 +8,8 @@ import fuzz
 import pytest
 
 KEPT = sorted((Path(__file__).parent / "fuzz_inputs").glob("*/*"))
-SLOW = {
-    "worklist": 60,
-    "pictures": 40,
-    "segments": 100,
-    "nifti": 100,
-    "seg": 40,
-    "rtstruct": 80,
-    "multiframe": 80,
-}  # each of their inputs takes milliseconds
+# Each of their inputs takes milliseconds.
+SLOW = {"worklist": 60, "pictures": 40, "segments": 100, "nifti": 100, "seg": 40, "rtstruct": 80, "multiframe": 80}
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
