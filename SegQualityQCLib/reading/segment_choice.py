@@ -34,7 +34,7 @@ def chosen_segments(file: SegmentationFile, label: int | None = None, segment: s
         chosen = list(file.segments)
     else:
         chosen = [_one_segment(file, label, segment)]
-    if len(chosen) > 1:
+    if len(chosen) != 1:
         chosen = file.drawn(chosen)  # an empty one among several does not stop the others
         if not chosen:
             raise InputError(f"The segmentation {file.name} is empty: draw something, or choose another file.")

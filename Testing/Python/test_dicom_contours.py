@@ -165,3 +165,9 @@ def test_a_real_structure_set_has_the_areas_of_its_contours(name, regions, inner
         pixel = labelmap.GetSpacing()[0] * labelmap.GetSpacing()[1]
         drawn = (sitk.GetArrayFromImage(labelmap) == segment.label).sum() * pixel
         assert drawn == pytest.approx(area, rel=0.03)
+
+
+def test_a_structure_set_without_regions_is_refused(tmp_path):
+    path = write(rtstruct_of({}), tmp_path / "rt.dcm")
+    with pytest.raises(InputError, match="is empty"):
+        read_cases(write_series(turned((0, 0, 0), (4, 10, 10)), tmp_path / "series"), path)

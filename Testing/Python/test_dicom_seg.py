@@ -231,3 +231,11 @@ def test_a_seg_that_was_cut_off_is_refused(tmp_path, part):
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
     with pytest.raises(InputError, match="is damaged"):
         read_cases(write_series(image, tmp_path / "series"), path)
+
+
+def test_a_seg_that_says_far_more_frames_than_it_has_is_refused_at_once(tmp_path):
+    image = turned((0, 0, 0), (4, 5, 6))
+    seg = seg_of(image, [np.ones((4, 5, 6), bool)])
+    seg.NumberOfFrames = 2**31 - 1
+    with pytest.raises(InputError, match="is damaged"):
+        read_segmentation(write(seg, tmp_path / "seg.dcm"), image, "image")

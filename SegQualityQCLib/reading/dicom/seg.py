@@ -20,7 +20,7 @@ from ..layers import DecodedLayers
 from ..segments import FRACTIONAL, Segment, SegmentationFile
 from .belonging import check_belongs, series_named_in
 from .codes import snomed_code_of
-from .files import DicomKind, dicom_reading
+from .files import DicomKind, dicom_reading, read_dataset
 from .planes import Planes, blank, check_not_shifted, functional_group, image_on, planes_of_frames, slices_of, step_of
 
 FRACTION = 0.5  # of the largest value that the file names: a voxel of at least so much belongs to the segment
@@ -84,8 +84,11 @@ def read_dicom_seg(path: Path, image: sitk.Image, image_name: str) -> Segmentati
     with dicom_reading(path, "segmentation", DicomKind.SEGMENTATION):
         import highdicom
 
-        # Not lazily: highdicom 0.28 then loses pixels of frames whose bits do not end with a byte.
-        file = highdicom.seg.segread(path)
+        dataset = read_dataset(path)
+        if int(dataset.NumberOfFrames) != len(dataset.PerFrameFunctionalGroupsSequence):
+            raise ValueError("another number of frames than is described")  # highdicom makes a table of that length
+        # Not from the file lazily: highdicom 0.28 then loses pixels of frames whose bits do not end with a byte.
+        file = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
         what = f"The {DicomKind.SEGMENTATION.value} {path.name}"
         check_belongs(
             str(file.get("FrameOfReferenceUID", "")),
