@@ -12,17 +12,19 @@ from rich.progress import Progress
 
 from ..case.case import Case
 from ..case.checks import is_name_of_label
-from ..errors import InputError
+from ..cohort.results import CohortFolder
 from ..estimators.loading import DEVICES, EstimatorCache
 from ..estimators.methods import Method
 from ..estimators.registry import family_of
 from ..reading.cases import read_cases
+from ..reading.input_files import files_of
 from ..reading.patterns import listed_files
 from ..report.codes import CaseFlag
 from ..report.csv_table import reports_to_csv
 from ..report.report import QualityReport, reports_to_json
 from ..report.wording import note, short_words
-from ..storage.atomic_files import check_writable, write_text_atomically
+from ..storage.atomic_files import write_text_atomically
+from ..storage.outputs import OutputGuard
 from .failing import UNDERCUT, one_sentence_on_bad_input
 from .report_table import print_report
 
@@ -83,14 +85,11 @@ def assess_command(
 ) -> None:
     """Score every slice of a segmentation, worst slice first."""
     with one_sentence_on_bad_input():
-        for target in (json_file, csv_file):
-            if target is not None:
-                check_writable(target)
         sample_files = [file for text in samples or () for file in listed_files(text)]
         inputs = {"image": image, "segmentation": segmentation}
         inputs |= {f"sample {file.name}": file for file in sample_files if file.resolve() != segmentation.resolve()}
         inputs |= {} if probabilities is None else {"probability map": probabilities}
-        _check_targets(inputs, {"--json": json_file, "--csv": csv_file})
+        _check_outputs(inputs, model, {"--json": json_file, "--csv": csv_file})
         cases = read_cases(
             image,
             segmentation,
@@ -115,15 +114,18 @@ def assess_command(
         raise typer.Exit(UNDERCUT)
 
 
-def _check_targets(inputs: dict[str, Path], targets: dict[str, Path | None]) -> None:
-    """Check that no result overwrites an input or another result."""
-    taken = {path.resolve(): name for name, path in inputs.items()}
-    for option, target in targets.items():
-        if target is None or (target.exists() and not target.is_file()):  # a device, such as /dev/stdout, takes several
-            continue
-        other = taken.setdefault(target.resolve(), option)
-        if other != option:
-            raise InputError(f"The file {target} of {option} is that of the {other}: name another one.")
+def _check_outputs(inputs: dict[str, Path], model: str | None, outputs: dict[str, Path | None]) -> None:
+    """Check that no result takes the place of an input, of the model, of a cohort's file or of another result."""
+    guard = OutputGuard()
+    for what, path in inputs.items():
+        guard.keep(what, files_of(path))
+    if model is not None:
+        guard.keep("model", Path(model).rglob("*"))
+    for target in outputs.values():
+        if target is not None:
+            guard.keep("cohort", CohortFolder(target.parent).files())
+            guard.keep("cohort", CohortFolder(target.parent.parent).files())
+    guard.check(outputs)
 
 
 def _check_is_calibrated(reports: list[QualityReport], limit: float | None) -> None:

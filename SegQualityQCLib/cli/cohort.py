@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -14,10 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from ..cohort.manifest import find_cases
+from ..cohort.manifest import CohortCase, find_cases
 from ..cohort.results import WRITTEN, Judged
 from ..errors import InputError
 from ..estimators.methods import Method
+from ..reading.input_files import files_of
+from ..storage.outputs import OutputGuard
 from .assess import Device, MethodOption, Model, Quiet, Threshold
 from .failing import BAD_INPUT, one_sentence_on_bad_input
 
@@ -51,6 +53,9 @@ def cohort_command(
         typer.Option(help="Address of a Dask scheduler to use instead, such as tcp://head:8786."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a cohort: do only what is missing.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files of other programs in the folder of the results.")
+    ] = False,
     device: Device = "auto",
     threshold: Threshold = 0.7,
     quiet: Quiet = False,
@@ -58,7 +63,7 @@ def cohort_command(
     """Score many cases over processes or a cluster; write tables and a page, worst case first."""
     with one_sentence_on_bad_input():
         cases = find_cases(manifest, images, segmentations, label)  # before Dask is imported, which takes a second
-        _check_is_not_written(manifest, out)
+        _check_outputs(manifest, cases, out)
         try:
             from ..cohort.running import run_cohort
         except ImportError as error:
@@ -77,6 +82,7 @@ def cohort_command(
                     workers=workers,
                     scheduler=scheduler,
                     resume=resume,
+                    overwrite=overwrite,
                     threshold=threshold,
                     on_progress=show,
                 )
@@ -98,10 +104,14 @@ def cohort_command(
         raise typer.Exit(BAD_INPUT)
 
 
-def _check_is_not_written(manifest: Path, out: Path) -> None:
-    """A manifest may have the name of a table, and lie where this would be written."""
-    if manifest.is_file() and manifest.resolve() in [(out / name).resolve() for name in WRITTEN]:
-        raise InputError(f"The results in {out} would overwrite the manifest {manifest.name}: write elsewhere.")
+def _check_outputs(manifest: Path, cases: Sequence[CohortCase], out: Path) -> None:
+    """An input may have the name of a table, and lie where this would be written."""
+    guard = OutputGuard()
+    guard.keep("manifest", [manifest])
+    guard.keep("image", (file for case in cases for file in files_of(case.image)))
+    guard.keep("segmentation", (file for case in cases for file in files_of(case.segmentation)))
+    for name in WRITTEN:
+        guard.check_one("--out", out / name)
 
 
 def _note(judged: Judged) -> str:

@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..reading.input_files import files_of
 from ..report.codes import CaseFlag, Measure
 from ..report.wording import short_words
 from ..review.decisions import ReviewStatus
 from ..review.statistics import ReviewStatistics, decisions_csv, review_statistics
 from ..review.worklist import Worklist
 from ..review.worklist_case import WorklistCase
-from ..storage.atomic_files import check_writable, write_text_atomically
+from ..storage.atomic_files import write_text_atomically
+from ..storage.outputs import OutputGuard
 from .assess import Threshold
 from .failing import one_sentence_on_bad_input
 
@@ -63,9 +65,15 @@ def worklist_export(
 ) -> None:
     """Export decisions, comments, reviewers and times as CSV."""
     with one_sentence_on_bad_input():
-        if csv_file is not None:
-            check_writable(csv_file)
-        text = decisions_csv(Worklist.open(source, "", read_only=True).cases())
+        worklist = Worklist.open(source, "", read_only=True)
+        cases = worklist.cases()
+        guard = OutputGuard()
+        guard.keep("worklist", [source, *worklist.files()])
+        for role in ("image", "segmentation"):
+            guard.keep(role, (file for case in cases for file in files_of(getattr(case, role))))
+        guard.keep("corrected segmentation", (case.latest for case in cases))
+        guard.check({"--csv": csv_file})
+        text = decisions_csv(cases)
         if csv_file is not None:
             write_text_atomically(csv_file, text)
         else:  # a file or another program gets UTF-8, whatever this terminal's encoding is

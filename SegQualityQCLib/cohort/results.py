@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +39,8 @@ CASE_COLUMNS = (
 )
 ERROR_COLUMNS = ("case", "reason")
 WRITTEN = ("slices.csv", "cases.csv", "errors.csv", "index.html", "cohort.json")
+"""The files that a run replaces; those in the folders ``cases`` and ``pictures`` have names that none else has."""
+LOCK = ".running.lock"
 _ROUNDED_NS = 2 * 10**9
 
 
@@ -144,9 +146,47 @@ class CohortFolder:
         content = {"schema": SCHEMA, "cases": [self._described(case) for case in cases]}
         write_text_atomically(self.path / "cohort.json", json.dumps(content, indent=1) + "\n")
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out of the folder, on this machine and on others that see it; a killed run keeps nobody out.
+
+        Raises:
+            InputError: Another run is writing there.
+            ReportError: The folder cannot be made or written to.
+        """
+        from filelock import FileLock, Timeout  # Slicer reads results without it
+
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / LOCK, timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise InputError(
+                f"Another run is writing to the folder {self.path}: wait for its end, or write elsewhere."
+            ) from None
+        except OSError as error:
+            raise ReportError(f"The folder {self.path} cannot be made: {error.strerror or error}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     def exists(self) -> bool:
         """Whether the folder holds a cohort."""
         return (self.path / "cohort.json").is_file()
+
+    def files(self) -> Iterator[Path]:
+        """The files of a cohort; none where the folder holds none."""
+        if _is_ours(self.path / "cohort.json"):
+            yield from (self.path / name for name in WRITTEN)
+            for folder in ("cases", "pictures"):
+                yield from (self.path / folder).glob("*.json")
+
+    def foreign_file(self) -> Path | None:
+        """A file that a run would replace and that no run has written; ``None`` where there is none."""
+        if _is_ours(self.path / "cohort.json"):
+            return None
+        return next((self.path / name for name in WRITTEN if (self.path / name).is_file()), None)
 
     def cases(self) -> tuple[CohortCase, ...]:
         """The cases, in the order of the manifest.
@@ -279,6 +319,15 @@ class CohortFolder:
         samples = tuple(absolute(str(sample), self.path) for sample in case.samples)
         probabilities = absolute(str(case.probabilities), self.path) if case.probabilities else None
         return replace(case, image=image, segmentation=segmentation, samples=samples, probabilities=probabilities)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is the list of cases that a run wrote, whole or damaged since."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return '"schema"' in text and '"cases"' in text
 
 
 def urgency(report: QualityReport) -> tuple[float, float]:

@@ -78,6 +78,7 @@ def run_cohort(
     workers: int | None = None,
     scheduler: str | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     threshold: float = 0.7,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -90,6 +91,7 @@ def run_cohort(
         workers: Processes on this machine; by default one for each core that is ours.
         scheduler: Address of a Dask scheduler to use instead; its workers must see the files under the same paths.
         resume: Do only what is missing, has failed, or was made of other files or by another model.
+        overwrite: Replace files of other programs that have the names of ours.
         threshold: Slices with a predicted Dice below this are counted as low.
         on_progress: Called at the start and after each case.
 
@@ -97,7 +99,8 @@ def run_cohort(
         How it ended.
 
     Raises:
-        InputError: The folder holds results already, the device is absent, or the scheduler does not answer.
+        InputError: The folder holds results already or files of others, another run is writing there, the device is
+            absent, or the scheduler does not answer.
         BundleError: The model is missing or damaged.
         ReportError: Results cannot be written; those written so far stay.
     """
@@ -108,24 +111,30 @@ def run_cohort(
         if Path(options.model).is_dir():
             options = replace(options, model=str(bundle.folder.absolute()))
     store = CohortFolder(folder)
-    if store.exists() and not resume:
+    foreign = store.foreign_file()
+    if foreign is not None and not overwrite:
         raise InputError(
-            f"The folder {folder} holds a cohort already: add --resume to go on with it, or write elsewhere."
+            f"The file {foreign} is not of a cohort and would be replaced: add --overwrite, or write elsewhere."
         )
-    store.create(cases)
-    models = cache(_known_models)
-    missing = [case for case in cases if not resume or not _is_done(case, store, options, models)]
-    progress = Progress(len(cases) - len(missing), len(cases), 0, 0.0, None)
-    on_progress(progress)
-    try:
-        if missing:
-            with connected(workers, scheduler, len(missing)) as client:
-                progress = _score_all(client, missing, store, options, threshold, progress, on_progress)
-    finally:
-        with ExitStack() as last:
-            last.callback(write_page, store, threshold)  # also if a table cannot be written
-            judged = store.write_tables(threshold)
-    return replace(progress, judged=judged)
+    with store.alone():
+        if foreign is None and store.exists() and not resume:
+            raise InputError(
+                f"The folder {folder} holds a cohort already: add --resume to go on with it, or write elsewhere."
+            )
+        store.create(cases)
+        models = cache(_known_models)
+        missing = [case for case in cases if not resume or not _is_done(case, store, options, models)]
+        progress = Progress(len(cases) - len(missing), len(cases), 0, 0.0, None)
+        on_progress(progress)
+        try:
+            if missing:
+                with connected(workers, scheduler, len(missing)) as client:
+                    progress = _score_all(client, missing, store, options, threshold, progress, on_progress)
+        finally:
+            with ExitStack() as last:
+                last.callback(write_page, store, threshold)  # also if a table cannot be written
+                judged = store.write_tables(threshold)
+        return replace(progress, judged=judged)
 
 
 @contextmanager

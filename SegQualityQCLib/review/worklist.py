@@ -88,6 +88,11 @@ class Worklist:
         worklist._take_over(cases)
         return worklist
 
+    def files(self) -> list[Path]:
+        """The files that the worklist is kept in: its database, and what a run of the cohort wrote beside it."""
+        beside = [self.path.with_name(self.path.name + ending) for ending in ("-wal", "-journal", "-shm")]
+        return [self.path, *beside, *(self._cohort.files() if self._cohort is not None else ())]
+
     def cases(self) -> list[WorklistCase]:
         """All cases, worst first: those without a score, scored ones from the lowest Dice, those not assessed yet.
 

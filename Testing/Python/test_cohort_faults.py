@@ -155,7 +155,7 @@ def finished_cases(out: Path, tables_of: Path) -> set[str]:
         assert without_seconds(table) == without_seconds(tables_of / table.name)
     if (out / "index.html").exists():
         assert (out / "index.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
-    known = ("cohort.json", "cases", "pictures", "slices.csv", "cases.csv", "errors.csv", "index.html")
+    known = (".running.lock", "cohort.json", "cases", "pictures", "slices.csv", "cases.csv", "errors.csv", "index.html")
     others = [path.name for path in out.glob("*") if path.name not in known]
     assert all(name.startswith(".") and name.endswith(".partial") for name in others), others
     return finished
@@ -225,7 +225,7 @@ def test_a_manifest_where_a_table_would_be_written_is_not_overwritten(files, tmp
     before = manifest.read_bytes()
     run = subprocess.run(command(manifest, "--out", tmp_path), capture_output=True, encoding="utf-8", check=False)
     assert run.returncode == 2
-    assert "would overwrite the manifest cases.csv" in run.stderr
+    assert "cases.csv of --out is that of the manifest" in run.stderr
     assert manifest.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["cases.csv"]
 

@@ -38,6 +38,7 @@ OPTIONAL = {  # packages beyond numpy and SimpleITK, and where they may be impor
     "dask": {"cohort"},
     "distributed": {"cohort"},
     "jinja2": {"cohort"},
+    "filelock": {"cohort"},
     "PIL": {"cohort"},
     "contourpy": {"cohort"},
 }

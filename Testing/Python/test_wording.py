@@ -115,17 +115,14 @@ def test_the_layers_below_the_report_write_codes_that_it_knows(repository):
         for text in literals(path)
         if text in set(CaseFlag)
     }
-<<<<<<< HEAD
     assert written == {
         CaseFlag.CROPPED_TO_IMAGE,
         CaseFlag.SEGMENT_LEFT_OUT,
         CaseFlag.SAMPLE_LEFT_OUT,
         CaseFlag.SAMPLES_RESAMPLED,
         CaseFlag.PROBABILITIES_RESAMPLED,
+        CaseFlag.FRACTIONAL,
     }
-=======
-    assert written == {CaseFlag.CROPPED_TO_IMAGE, CaseFlag.SEGMENT_LEFT_OUT, CaseFlag.FRACTIONAL}
->>>>>>> b2ea0e3 (Name the flag of fractional segmentations in the test of codes)
 
 
 def test_the_documented_codes_are_those_of_the_enums(repository):
