@@ -13,6 +13,8 @@ from ..errors import InputError
 
 _OVERSHOOT = 0.25  # smooth resampling takes a probability map this far below 0 and above 1
 
+_ROUNDED_LABEL = 1e-3  # a NIfTI file may store labels scaled: 2 is read as 1.99998 then
+
 _MAX_ASPECT = 1e6  # largest spacing divided by the smallest
 
 _TINIEST_COSINE = 1e-12  # with far smaller ones ITK's inverse of the direction matrix is NaN
@@ -59,7 +61,7 @@ def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
         for plane in view:
             if not np.isfinite(plane).all():
                 raise InputError(f"The segmentation {name} holds NaN or infinite values: export it as a labelmap.")
-            if (plane != np.rint(plane)).any():
+            if (np.abs(plane - np.rint(plane)) > _ROUNDED_LABEL).any():
                 low, high = float(view.min()), float(view.max())
                 if low >= -_OVERSHOOT and high <= 1 + _OVERSHOOT:
                     raise InputError(
@@ -73,7 +75,7 @@ def checked_labelmap(segmentation: sitk.Image, name: str) -> sitk.Image:
                 )
         if view.min() < -(2**31) or view.max() >= 2**31:
             raise InputError(f"The segmentation {name} holds values too large for labels: it is not a labelmap.")
-        segmentation = sitk.Cast(segmentation, sitk.sitkInt32)
+        segmentation = sitk.Cast(sitk.Round(segmentation), sitk.sitkInt32)
     if not sitk.GetArrayViewFromImage(segmentation).any():
         raise InputError(f"The segmentation {name} is empty: draw something, or choose another file.")
     return segmentation

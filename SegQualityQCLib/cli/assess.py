@@ -13,11 +13,13 @@ from rich.progress import Progress
 from ..case.case import Case
 from ..case.checks import is_name_of_label
 from ..cohort.results import CohortFolder
+from ..errors import InputError
 from ..estimators.loading import DEVICES, EstimatorCache
 from ..estimators.methods import Method
 from ..estimators.registry import family_of
 from ..reading.cases import read_cases
 from ..reading.input_files import files_of
+from ..reading.label_names import read_label_names
 from ..reading.patterns import listed_files
 from ..report.codes import CaseFlag
 from ..report.csv_table import reports_to_csv
@@ -36,6 +38,13 @@ Threshold = Annotated[float, typer.Option(min=0, max=1, help="Slices with a pred
 Model = Annotated[
     Optional[str],  # noqa: UP045 - Typer reads the annotation at run time, on Python 3.10 too
     typer.Option(help="Name of a bundled model or the folder of one; by default the one that fits the segment."),
+]
+Labels = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        help="What the values of a labelmap are: '1=LV cavity,2=LV myocardium', or a file of ITK-SNAP, 3D Slicer or "
+        "nnU-Net that says it."
+    ),
 ]
 MethodOption = Annotated[
     Method,
@@ -57,6 +66,7 @@ def assess_command(
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="Which image of a cine or of a 4-D file, from 1."),
     ] = None,
+    labels: Labels = None,
     model: Model = None,
     method: MethodOption = Method.AUTO,
     samples: Annotated[
@@ -90,12 +100,14 @@ def assess_command(
         inputs |= {f"sample {file.name}": file for file in sample_files if file.resolve() != segmentation.resolve()}
         inputs |= {} if probabilities is None else {"probability map": probabilities}
         _check_outputs(inputs, model, {"--json": json_file, "--csv": csv_file})
+        structures = None if labels is None else read_label_names(labels)
         cases = read_cases(
             image,
             segmentation,
             label=label,
             segment=segment,
             axis=axis,
+            structures=structures,
             frame=frame,
             samples=sample_files,
             probabilities=probabilities,

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -19,8 +20,9 @@ from ..cohort.results import WRITTEN, Judged
 from ..errors import InputError
 from ..estimators.methods import Method
 from ..reading.input_files import files_of
+from ..reading.label_names import read_label_names
 from ..storage.outputs import OutputGuard
-from .assess import Device, MethodOption, Model, Quiet, Threshold
+from .assess import Device, Labels, MethodOption, Model, Quiet, Threshold
 from .failing import BAD_INPUT, one_sentence_on_bad_input
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def cohort_command(
         Optional[int],  # noqa: UP045
         typer.Option(help="In a folder: label value of the segment to score; by default all."),
     ] = None,
+    labels: Labels = None,
     model: Model = None,
     method: MethodOption = Method.AUTO,
     workers: Annotated[
@@ -63,6 +66,9 @@ def cohort_command(
     """Score many cases over processes or a cluster; write tables and a page, worst case first."""
     with one_sentence_on_bad_input():
         cases = find_cases(manifest, images, segmentations, label)  # before Dask is imported, which takes a second
+        if labels is not None:
+            structures = {str(value): name for value, name in read_label_names(labels).items()}
+            cases = tuple(replace(case, structures=structures) for case in cases)
         _check_outputs(manifest, cases, out)
         try:
             from ..cohort.running import run_cohort

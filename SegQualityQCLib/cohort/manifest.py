@@ -8,13 +8,13 @@ from __future__ import annotations
 import csv
 import glob
 import io
-import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
+from ..reading.label_names import names_in_dataset_json
 from ..storage.saved_versions import is_saved_version
 
 REQUIRED = ("case", "image", "segmentation")
@@ -181,22 +181,16 @@ def cases_in_folder(
 def _structures(*folders: Path) -> dict[str, str]:
     """What the labels are after the first ``dataset.json`` there is; nothing where that is not nnU-Net's.
 
-    nnU-Net writes one beside its predictions, too. Up to its first version the value came before the name.
+    nnU-Net writes one beside its predictions, too.
     """
     path = next((folder / "dataset.json" for folder in folders if (folder / "dataset.json").is_file()), None)
     if path is None:
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise InputError(f"The file {path}, which names the labels, cannot be read: {str(error)[:120]}.") from error
-    labels = content.get("labels") if isinstance(content, dict) else None
-    found = {}
-    for key, value in labels.items() if isinstance(labels, dict) else ():
-        label, name = (key, value) if key.isdecimal() else (value, key)  # a region has a list of labels: left out
-        if type(label) in (int, str) and str(label).isdecimal() and isinstance(name, str) and name.isprintable():
-            found[str(int(label))] = name
-    return found
+    return {str(label): name for label, name in names_in_dataset_json(text, path).items()}
 
 
 def _lines(text: str, path: Path) -> list[tuple[int, list[str]]]:

@@ -9,6 +9,7 @@ from typing import Any
 from .. import __version__
 from ..case.case import Case
 from ..case.grids import AXIS_NAMES
+from ..case.terminology import contradict, is_ambiguous, says_something
 from ..report.calibration import Calibration, IntervalTable
 from ..report.codes import CaseFlag, Measure, Status
 from ..report.report import CaseDescription, ModelIdentity, Provenance, QualityReport, SliceScore, VolumeScore
@@ -44,6 +45,7 @@ def build_report(
     statuses = {score.status for score in scores}
     said: list[str] = list(case.flags)
     said += [] if matched else [CaseFlag.MODEL_UNMATCHED]
+    said += _said_of_the_name(case, matched)
     said += [CaseFlag.GAPS] if Status.GAP in statuses else []
     said += [CaseFlag.PARTLY_SCORED] if statuses & {Status.OUT_OF_WINDOW, Status.UNFAMILIAR} else []
     said += [] if measure is Measure.PREDICTED_DICE else [CaseFlag.NOT_CALIBRATED]
@@ -70,3 +72,11 @@ def build_report(
 def _own_score(volume: VolumeEstimate, table: IntervalTable | None) -> VolumeScore:
     low, high = (None, None) if table is None else table.interval(volume.dice)
     return VolumeScore(volume.dice, low, high, volume.evidence)
+
+
+def _said_of_the_name(case: Case, matched: bool) -> list[str]:
+    """What the user should know of the segment's name and code, by which its model is found."""
+    if contradict(case.terminology_code, case.structure_name):
+        return [CaseFlag.NAME_AND_CODE_DIFFER]
+    by_name = matched and not says_something(case.terminology_code)
+    return [CaseFlag.NAME_AMBIGUOUS] if by_name and is_ambiguous(case.structure_name) else []

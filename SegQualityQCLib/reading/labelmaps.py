@@ -7,7 +7,10 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..case.checks import check_positions, checked_labelmap, labels_of, name_of_label
+from .checks.nifti import is_nifti
+from .checks.smooth_edges import check_edges, check_no_jpeg
 from .images import read_file
+from .label_names import names_in_nifti
 from .segments import Segment, SegmentationFile
 
 
@@ -22,7 +25,8 @@ def read_labelmap(path: Path, image: sitk.Image, image_name: str) -> Segmentatio
     Raises:
         InputError: It cannot be read, is not a labelmap, or cannot belong to the image.
     """
-    return labelmap_file(read_stored(path, image, image_name), path.name)
+    file = labelmap_file(read_stored(path, image, image_name), path.name)
+    return file.with_structures(names_in_nifti(path)) if is_nifti(path) else file
 
 
 def read_stored(path: Path, image: sitk.Image, image_name: str) -> sitk.Image:
@@ -31,6 +35,7 @@ def read_stored(path: Path, image: sitk.Image, image_name: str) -> sitk.Image:
     Raises:
         InputError: It cannot be read, or it or the image is 2-D and the other has several slices.
     """
+    check_no_jpeg(path)
     stored = read_file(path, "segmentation")
     check_positions(image, stored, image_name, path.name)
     return stored
@@ -43,5 +48,7 @@ def labelmap_file(stored: sitk.Image, name: str) -> SegmentationFile:
         InputError: It is not a labelmap, or it is empty.
     """
     labelmap = checked_labelmap(stored, name)
-    segments = tuple(Segment(name_of_label(label), label) for label in labels_of(labelmap))
+    labels = labels_of(labelmap)
+    check_edges(labelmap, labels, name)
+    segments = tuple(Segment(name_of_label(label), label) for label in labels)
     return SegmentationFile(name, segments, [labelmap], is_named=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def read_seg_nrrd(path: Path, image: sitk.Image, image_name: str) -> Segmentatio
         InputError: It cannot be read, its layers are not labelmaps, it is empty, or it cannot belong to the image.
     """
     stored = read_stored(path, image, image_name)
-    segments = _segments_of_header(path)
+    segments = _segments_of_header(path, stored.GetNumberOfComponentsPerPixel())
     if not segments:
         return labelmap_file(stored, path.name)
     layers = _layers_of(stored)
@@ -55,7 +55,7 @@ def _checked_layers(layers: list[sitk.Image], name: str) -> list[sitk.Image]:
     ]
 
 
-def _segments_of_header(path: Path) -> tuple[Segment, ...]:
+def _segments_of_header(path: Path, layers: int) -> tuple[Segment, ...]:
     try:
         import slicerio
     except ImportError as error:
@@ -65,17 +65,41 @@ def _segments_of_header(path: Path) -> tuple[Segment, ...]:
     try:
         header = slicerio.read_segmentation(str(path), skip_voxels=True)
         names = segment_names(path)  # slicerio leaves out the letters that are not ASCII
-        return tuple(
-            Segment(
-                printable(name or str(entry.get("name") or entry["id"])),
-                int(entry["labelValue"]),
-                int(entry.get("layer", 0)),
-                _code_of(entry),
-            )
-            for name, entry in zip(names, header["segments"], strict=True)
+        entries = header["segments"]
+        places = [_place_of(entry, number, layers, len(entries)) for number, entry in enumerate(entries)]
+        segments = tuple(
+            Segment(printable(name or str(entry.get("name") or entry["id"])), *place, _code_of(entry))
+            for name, entry, place in zip(names, entries, places, strict=True)
         )
     except Exception as error:  # slicerio and pynrrd raise many kinds for damaged headers
         raise InputError(f"The segments of {path.name} cannot be read: its header is damaged.") from error
+    _check_kind(path, header)
+    _check_places(path, segments, [entry for entry in entries if "labelValue" not in entry])
+    return segments
+
+
+def _place_of(entry: Mapping[str, Any], number: int, layers: int, segments: int) -> tuple[int, int]:
+    """Label value and layer of a segment. Slicer up to 4.10 wrote neither: one layer a segment, each drawn with 1."""
+    own_layer = number if layers == segments else 0
+    return int(entry.get("labelValue", 1)), int(entry.get("layer", 0 if "labelValue" in entry else own_layer))
+
+
+def _check_kind(path: Path, header: Mapping[str, Any]) -> None:
+    kind = str(header.get("mainRepresentation", header.get("masterRepresentation", "")))
+    if "fractional" in kind.lower():
+        raise InputError(
+            f"The segmentation {path.name} is a fractional labelmap, which says of each pixel how much of it is drawn: "
+            "convert it to a binary labelmap in 3D Slicer (module Segmentations) and save it again."
+        )
+
+
+def _check_places(path: Path, segments: Sequence[Segment], without_label: Sequence[object]) -> None:
+    places = {(segment.label, segment.layer) for segment in segments}
+    if without_label and len(places) < len(segments):
+        raise InputError(
+            f"The file {path.name} does not say which value each of its {len(segments)} segments has: open it in 3D "
+            "Slicer and save it again."
+        )
 
 
 def _code_of(entry: Mapping[str, Any]) -> str | None:

@@ -62,7 +62,10 @@ class SegmentationFile:
         """The file with what another file says of its labels; a file that names its segments stays as it is."""
         if self.is_named:
             return self
-        return replace(self, segments=tuple(replace(one, structure=structures.get(one.label)) for one in self.segments))
+        return replace(
+            self,
+            segments=tuple(replace(one, structure=structures.get(one.label, one.structure)) for one in self.segments),
+        )
 
     def has_layer_of(self, segment: Segment) -> bool:
         """Whether the file has the layer that a segment names."""

@@ -57,6 +57,10 @@ class CaseFlag(Code):
 
     MODEL_UNMATCHED = "model_unmatched"
     """The segment is not known, by code or name, to be what the model was trained on."""
+    NAME_AMBIGUOUS = "name_ambiguous"
+    """The segment's name means different structures in different data sets; the model is chosen by it."""
+    NAME_AND_CODE_DIFFER = "name_and_code_differ"
+    """The segment's name is known for one structure, its code for another."""
     GAPS = "gaps"
     """There are gaps; each lowers the volume's Dice."""
     PARTLY_SCORED = "partly_scored"

@@ -44,6 +44,16 @@ WORDS: Mapping[str, Words] = {
         "model not known to fit",
         "{segment!r} is not known to be what the model {model} was trained on: trust the scores only if it is",
     ),
+    CaseFlag.NAME_AMBIGUOUS: Words(
+        "ambiguous name",
+        "what {segment!r} is called means different structures in different data sets: check that it is the one of the "
+        "model {model}",
+    ),
+    CaseFlag.NAME_AND_CODE_DIFFER: Words(
+        "name and code differ",
+        "what {segment!r} is called contradicts its code: correct the one that is wrong, and check that it is the one "
+        "of the model {model}",
+    ),
     CaseFlag.GAPS: Words("gaps", "there are gaps between drawn slices: each lowers the volume's Dice"),
     CaseFlag.PARTLY_SCORED: Words(
         "partly scored",
