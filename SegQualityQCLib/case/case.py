@@ -12,7 +12,18 @@ import SimpleITK as sitk
 from ..errors import InputError
 from .checks import check_positions, checked_image, checked_labelmap, name_of_label, only_label
 from .extents import SliceExtents, slice_extents
-from .grids import CROPPED, drawn_outside, onto_grid, resampled_onto, same_grid, slice_axis
+from .grids import (
+    CROPPED,
+    DOUBTFUL_SPACING,
+    MOVED,
+    drawn_outside,
+    has_doubtful_spacing,
+    offset_mm,
+    onto_grid,
+    resampled_onto,
+    same_grid,
+    slice_axis,
+)
 
 
 class CaseInput(str, Enum):
@@ -43,6 +54,7 @@ class Case:
         probabilities: How likely each voxel belongs to the structure, in [0, 1], on the image's grid, where the user
             has it.
         samples: Other masks of the same structure on the image's grid, ``uint8`` of 0 and 1, where the user has some.
+        offset_mm: How far the segmentation was moved or resampled against the image; 0 up to half a voxel.
     """
 
     image: sitk.Image
@@ -56,6 +68,7 @@ class Case:
     structure: str | None = None
     probabilities: sitk.Image | None = None
     samples: tuple[sitk.Image, ...] = ()
+    offset_mm: float = 0.0
 
     @classmethod
     def from_images(
@@ -102,7 +115,10 @@ class Case:
             raise InputError(
                 f"Label {label} has no pixel in {segmentation_name}: choose one of the labels that are drawn."
             )
+        offset = offset_mm(mask, image)
         mask, flags = onto_grid(mask, image, segment, segmentation_name, image_name)
+        flags += (MOVED,) if offset else ()
+        flags += (DOUBTFUL_SPACING,) if has_doubtful_spacing(image) else ()
         return cls(
             image=image,
             mask=mask,
@@ -113,6 +129,7 @@ class Case:
             terminology_code=terminology_code,
             flags=flags,
             structure=structure,
+            offset_mm=offset,
         )
 
     def with_mask(self, segmentation: sitk.Image) -> Case:

@@ -14,6 +14,12 @@ AXIS_NAMES = ("i", "j", "k")
 
 CROPPED = "cropped_to_image"  # the flag of a case whose segmentation reaches outside the image
 
+MOVED = "moved_against_image"  # that of one whose voxels lie more than half a voxel off those of the image
+
+DOUBTFUL_SPACING = "doubtful_spacing"  # that of one whose image may have lost its spacing
+
+_SMALLEST_MM = 0.05  # of pixels of a clinical image; in metres they are a thousandth
+
 _GRID_TOLERANCE = 1e-3  # voxels; headers written by different programs differ by rounding
 
 _OTHER_SPACING = 0.02  # relative; the rounding of headers is smaller
@@ -65,6 +71,37 @@ def onto_grid(
             "check that they belong together."
         )
     return resampled, ((CROPPED,) if drawn_outside(mask, image) else ())
+
+
+def has_doubtful_spacing(image: sitk.Image) -> bool:
+    """Whether the spacing is that of a file without one (1 x 1 x 1 at the origin), or not in mm."""
+    spacing, identity = image.GetSpacing(), (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    is_default = spacing == (1, 1, 1) and image.GetOrigin() == (0, 0, 0) and image.GetDirection() == identity
+    return is_default or sorted(spacing)[1] < _SMALLEST_MM
+
+
+def offset_mm(mask: sitk.Image, image: sitk.Image) -> float:
+    """How far the segmentation was moved or resampled against the image, in mm; 0 up to half a voxel of the image.
+
+    A grid of the image's size and axes that lies elsewhere was moved. On other grids, a voxel of the image takes its
+    value from the nearest one of the mask: where these are larger than those of the image, it may lie further away.
+    A part cut out of the image's own grid, as 3D Slicer saves it, is neither.
+    """
+    to_index = np.linalg.inv(_axes(image))
+    steps = to_index @ _axes(mask)  # of the mask, in voxels of the image
+    if mask.GetSize() == image.GetSize() and np.abs(steps - np.eye(3)).max() * max(mask.GetSize()) < 0.5:
+        move = np.array(mask.GetOrigin()) - np.array(image.GetOrigin())
+        moved = np.abs(to_index @ move)
+        return float(np.linalg.norm(move)) if moved.max() > 0.5 + _GRID_TOLERANCE else 0.0
+    reach = 0.5 * np.abs(steps).max(axis=1)
+    if reach.max() <= 0.5 * (1 + _OTHER_SPACING):
+        return 0.0
+    return float((reach * np.array(image.GetSpacing())).max())
+
+
+def _axes(image: sitk.Image) -> NDArray[np.float64]:
+    """One step along each index, in mm, as columns."""
+    return np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
 
 
 def resampled_onto(image: sitk.Image, mask: sitk.Image) -> sitk.Image:

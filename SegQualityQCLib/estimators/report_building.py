@@ -42,6 +42,7 @@ def build_report(
         measure: What the numbers are.
         volume: The estimator's own estimate of the volume; ``None`` takes it from the slices.
     """
+    parameters = {**parameters, "offset_mm": round(case.offset_mm, 2)} if case.offset_mm else parameters
     statuses = {score.status for score in scores}
     said: list[str] = list(case.flags)
     said += [] if matched else [CaseFlag.MODEL_UNMATCHED]

@@ -13,6 +13,7 @@ from ..case.checks import checked_image
 from ..errors import InputError, OutsideImageError
 from .dicom.belonging import referenced_series
 from .images import read_image
+from .nifti_forms import with_agreeing_forms
 from .probabilities import with_probabilities
 from .samples import with_samples
 from .segment_choice import chosen_segments
@@ -65,8 +66,10 @@ def read_cases(
     image = checked_image(stored, image_path.name)
     if structures is not None:
         file = file.with_structures(structures)
+    file, flags = with_agreeing_forms(image, image_path, file, segmentation_path)
     chosen = chosen_segments(file, label, segment)
     cases = cut_cases(image, image_path.name, file, chosen, axis)
+    cases = [replace(case, flags=(*case.flags, *flags)) for case in cases]
     if not samples and probabilities is None:
         return cases
     segments = _segments_of(cases, chosen, file.name)

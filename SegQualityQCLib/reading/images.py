@@ -19,6 +19,7 @@ from .checks.truncation import check_end
 from .dicom.belonging import FRAME_OF_REFERENCE_UID, SERIES_UID
 from .dicom.files import DicomKind, dicom_kind
 from .dicom.multiframe import read_multiframe
+from .nifti_forms import read_with_nearest_rotation
 
 
 def read_image(path: str | Path, *, frame: int | None = None, drawn_on: Collection[str] = frozenset()) -> sitk.Image:
@@ -89,7 +90,7 @@ def _read_by_itk(path: Path, role: str) -> sitk.Image:
     try:
         check_nrrd_header(path)
         with _quiet_itk():
-            image = sitk.ReadImage(str(path))
+            image = _read(path)
             if is_nifti(path):
                 check_nifti_file(path, role, image)
             else:
@@ -101,10 +102,21 @@ def _read_by_itk(path: Path, role: str) -> sitk.Image:
     except (RuntimeError, OSError, EOFError, zlib.error) as error:
         if "orthonormal" in str(error):
             raise InputError(
-                f"The axes of the {role} {path} are not at right angles: resample it to a grid whose axes are."
+                f"The axes of the {role} {path} are off right angles by more than rounding: resample it to a grid "
+                "whose axes are not."
             ) from error
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
     return image
+
+
+def _read(path: Path) -> sitk.Image:
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        image = read_with_nearest_rotation(path) if "orthonormal" in str(error) else None
+        if image is None:
+            raise
+        return image
 
 
 def _is_file(path: Path) -> bool:

@@ -19,7 +19,7 @@ class Words:
     Attributes:
         short: For a badge or a column.
         long: For a remark or a sentence, without its full stop. That of a flag of a case may have the places
-            ``{segment}`` and ``{model}``, which :func:`note` fills.
+            ``{segment}``, ``{model}`` and ``{offset}``, which :func:`note` fills.
     """
 
     short: str
@@ -80,6 +80,20 @@ WORDS: Mapping[str, Words] = {
     CaseFlag.FRACTIONAL: Words(
         "cut at one half", "the segmentation holds fractions: voxels of at least one half were taken"
     ),
+    CaseFlag.MOVED_AGAINST_IMAGE: Words(
+        "moved against the image",
+        "the segmentation lies on other voxels than the image, {offset} off: was it moved or resampled?",
+    ),
+    CaseFlag.QFORM_USED: Words(
+        "qform used", "qform and sform of a NIfTI header place it differently: here the qform holds"
+    ),
+    CaseFlag.SFORM_USED: Words(
+        "sform used", "qform and sform of a NIfTI header place it differently: here the sform holds"
+    ),
+    CaseFlag.DOUBTFUL_SPACING: Words(
+        "doubtful spacing",
+        "the image has no spacing, or one that is not in mm: areas in mm² and the scores hold only if it is right",
+    ),
     CaseFlag.GPU_MEMORY: Words(
         "short of GPU memory", "the GPU ran out of memory: smaller batches or the CPU were used"
     ),
@@ -110,4 +124,8 @@ def remark(score: SliceScore) -> str:
 
 def note(flag: str, report: QualityReport) -> str:
     """What a flag of a case means for its report, as a sentence without its full stop."""
-    return long_words(flag).format(segment=report.case.segment, model=report.model.name) if flag in WORDS else flag
+    if flag not in WORDS:
+        return flag
+    offset = report.provenance.parameters.get("offset_mm")
+    distance = f"{offset:.1f} mm" if isinstance(offset, (int, float)) else "by more than half a voxel"
+    return long_words(flag).format(segment=report.case.segment, model=report.model.name, offset=distance)

@@ -122,6 +122,10 @@ def test_the_layers_below_the_report_write_codes_that_it_knows(repository):
         CaseFlag.SAMPLES_RESAMPLED,
         CaseFlag.PROBABILITIES_RESAMPLED,
         CaseFlag.FRACTIONAL,
+        CaseFlag.MOVED_AGAINST_IMAGE,
+        CaseFlag.QFORM_USED,
+        CaseFlag.SFORM_USED,
+        CaseFlag.DOUBTFUL_SPACING,
     }
 
 
