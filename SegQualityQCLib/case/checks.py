@@ -125,7 +125,13 @@ def checked_geometry(image: sitk.Image, name: str, role: str) -> sitk.Image:
     if image.GetDimension() == 2:
         image = sitk.JoinSeries(image)
     if image.GetDimension() != 3:
-        raise InputError(f"The {role} {name} has {image.GetDimension()} dimensions: a 2-D or 3-D one is needed.")
+        size = " x ".join(map(str, image.GetSize()))
+        advice = (
+            "one phase of a time series" if role == "image" else "one labelmap instead of a layer for each structure"
+        )
+        raise InputError(
+            f"The {role} {name} has {image.GetDimension()} dimensions ({size}): save {advice}, in 2-D or 3-D."
+        )
     if 0 in image.GetSize():
         raise InputError(f"The {role} {name} has no pixels.")
     spacing = image.GetSpacing()

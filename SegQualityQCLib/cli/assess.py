@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Optional
@@ -33,6 +34,8 @@ from .report_table import print_report
 # What the table and the line on the volume say already.
 _IN_THE_TABLE = {CaseFlag.GAPS}
 _NOT_ALL = {CaseFlag.PARTLY_SCORED, CaseFlag.SEGMENT_LEFT_OUT}
+
+STANDARD_OUTPUT = Path("-")
 
 Threshold = Annotated[float, typer.Option(min=0, max=1, help="Slices with a predicted Dice below this are called low.")]
 Model = Annotated[
@@ -82,8 +85,10 @@ def assess_command(
         typer.Option(help="Slice axis: i, j or k; by default that of the largest spacing."),
     ] = None,
     device: Device = "auto",
-    json_file: Annotated[Optional[Path], typer.Option("--json", help="Write the report here.")] = None,  # noqa: UP045
-    csv_file: Annotated[Optional[Path], typer.Option("--csv", help="Write the slices here.")] = None,  # noqa: UP045
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the report here; - is standard output.")
+    ] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the slices here; - is standard output.")] = None,
     threshold: Threshold = 0.7,
     fail_below: Annotated[
         Optional[float],  # noqa: UP045
@@ -99,7 +104,13 @@ def assess_command(
         inputs = {"image": image, "segmentation": segmentation}
         inputs |= {f"sample {file.name}": file for file in sample_files if file.resolve() != segmentation.resolve()}
         inputs |= {} if probabilities is None else {"probability map": probabilities}
-        _check_outputs(inputs, model, {"--json": json_file, "--csv": csv_file})
+        outputs = {"--json": json_file, "--csv": csv_file}
+        to_terminal = [option for option, target in outputs.items() if target == STANDARD_OUTPUT]
+        if len(to_terminal) > 1:
+            raise InputError("Standard output takes one of --json and --csv: name a file for the other.")
+        _check_outputs(
+            inputs, model, {option: target for option, target in outputs.items() if option not in to_terminal}
+        )
         structures = None if labels is None else read_label_names(labels)
         cases = read_cases(
             image,
@@ -116,14 +127,26 @@ def assess_command(
         reports = assess_cases(cases, model, device, quiet=quiet, method=method, reasons=reasons)
         _check_is_calibrated(reports, fail_below)
         if json_file is not None:
-            write_text_atomically(json_file, reports_to_json(reports))
+            write_result(json_file, reports_to_json(reports))
         if csv_file is not None:
-            write_text_atomically(csv_file, reports_to_csv(reports))
-    if not quiet:
+            write_result(csv_file, reports_to_csv(reports))
+    if not (quiet or to_terminal):
         told = reasons if sample_files or probabilities is not None else []
         print_reports(reports, threshold, model_named=model is not None, reasons=told)
     if fail_below is not None and any(_undercuts(report, fail_below) for report in reports):
         raise typer.Exit(UNDERCUT)
+
+
+def write_result(target: Path, text: str) -> None:
+    """Write a result to a file, or to standard output where the file is called ``-``.
+
+    Raises:
+        ReportError: The file cannot be written.
+    """
+    if target != STANDARD_OUTPUT:
+        write_text_atomically(target, text)
+    else:  # a file or another program gets UTF-8, whatever this terminal's encoding is
+        typer.echo(text if sys.stdout.isatty() else text.encode("utf-8"), nl=False)
 
 
 def _check_outputs(inputs: dict[str, Path], model: str | None, outputs: dict[str, Path | None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from ..cohort.manifest import CohortCase, find_cases
+from ..cohort.manifest import CohortCase, files_in_folder, find_cases
 from ..cohort.results import WRITTEN, Judged
 from ..errors import InputError
 from ..estimators.methods import Method
@@ -65,7 +66,12 @@ def cohort_command(
 ) -> None:
     """Score many cases over processes or a cluster; write tables and a page, worst case first."""
     with one_sentence_on_bad_input():
-        cases = find_cases(manifest, images, segmentations, label)  # before Dask is imported, which takes a second
+        unused = None  # before Dask is imported, which takes a second
+        if os.path.isdir(manifest):  # noqa: PTH112 - Path.is_dir raises where a folder above is forbidden
+            files = files_in_folder(manifest, images, segmentations, label)
+            cases, unused = files.cases, files.unused
+        else:
+            cases = find_cases(manifest, images, segmentations, label)
         if labels is not None:
             structures = {str(value): name for value, name in read_label_names(labels).items()}
             cases = tuple(replace(case, structures=structures) for case in cases)
@@ -89,6 +95,7 @@ def cohort_command(
                     scheduler=scheduler,
                     resume=resume,
                     overwrite=overwrite,
+                    unused=unused,
                     threshold=threshold,
                     on_progress=show,
                 )
@@ -97,7 +104,8 @@ def cohort_command(
             raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         failed = f", {end.failed} cannot be scored: see errors.csv" if end.failed else ""
-        typer.echo(f"{end.done} of {end.total} cases done{failed}. Open {out / 'index.html'}")
+        left = f", {len(unused)} files not used: see unused.csv" if unused else ""
+        typer.echo(f"{end.done} of {end.total} cases done{failed}{left}. Open {out / 'index.html'}")
         if end.judged.uncalibrated:
             text = (
                 f"Note: the numbers of {end.judged.uncalibrated} of {end.judged.segments} segments are not a predicted "

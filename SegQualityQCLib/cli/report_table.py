@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -9,17 +10,20 @@ from rich.table import Table
 from ..report.report import QualityReport, SliceScore, Status
 from ..report.wording import number_words, remark, short_words
 
+_NARROW = 60  # columns of a terminal that a table with lines does not fit in
+
 
 def print_report(console: Console, report: QualityReport, threshold: float) -> None:
     """Print the slices that are not plainly empty as a table, then one line for the volume."""
-    table = Table(title=escape(f"{report.case.segment} in {report.case.segmentation}"), title_justify="left")
-    table.add_column(f"Slice ({report.case.axis})", justify="right")
+    title = escape(f"{report.case.segment} in {report.case.segmentation}")
+    table = Table(title=title, title_justify="left", box=box.HEAVY_HEAD if console.width >= _NARROW else None)
+    table.add_column(f"Slice ({report.case.axis})", justify="right", min_width=4)
     name = "Dice" if report.is_calibrated else short_words(report.measure).capitalize()
-    table.add_column(name, justify="right")
+    table.add_column(name, justify="right", min_width=4)
     if report.is_calibrated:
-        table.add_column("90 % interval", justify="center")
-    table.add_column("Area mm²", justify="right")
-    table.add_column("Remark")
+        table.add_column("90 % interval", justify="center", min_width=12)
+    table.add_column("Area mm²", justify="right", min_width=5)
+    table.add_column("Remark", overflow="fold")
     for index in report.order:
         score = report.slice(index)
         if score.is_plainly_empty:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
@@ -19,9 +18,8 @@ from ..review.decisions import ReviewStatus
 from ..review.statistics import ReviewStatistics, decisions_csv, review_statistics
 from ..review.worklist import Worklist
 from ..review.worklist_case import WorklistCase
-from ..storage.atomic_files import write_text_atomically
 from ..storage.outputs import OutputGuard
-from .assess import Threshold
+from .assess import STANDARD_OUTPUT, Threshold, write_result
 from .failing import one_sentence_on_bad_input
 
 worklist_app = typer.Typer(help="Progress and decisions of a review.", no_args_is_help=True)
@@ -72,12 +70,9 @@ def worklist_export(
         for role in ("image", "segmentation"):
             guard.keep(role, (file for case in cases for file in files_of(getattr(case, role))))
         guard.keep("corrected segmentation", (case.latest for case in cases))
-        guard.check({"--csv": csv_file})
+        guard.check({"--csv": csv_file if csv_file != STANDARD_OUTPUT else None})
         text = decisions_csv(cases)
-        if csv_file is not None:
-            write_text_atomically(csv_file, text)
-        else:  # a file or another program gets UTF-8, whatever this terminal's encoding is
-            typer.echo(text if sys.stdout.isatty() else text.encode("utf-8"), nl=False)
+        write_result(csv_file or STANDARD_OUTPUT, text)
 
 
 def review_command(

@@ -10,10 +10,12 @@ import glob
 import io
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError
+from ..reading.input_files import files_of
 from ..reading.label_names import names_in_dataset_json
 from ..storage.saved_versions import is_saved_version
 
@@ -23,7 +25,10 @@ PLACE = "{case}"
 
 # nnU-Net's raw layout: the first channel of an image ends in _0000.
 _FIRST_CHANNEL = "_0000"
-_ENDINGS = (".nii.gz", ".seg.nrrd", ".nii", ".nrrd", ".mha", ".mhd")
+_ENDINGS = (
+    *(".nii.gz", ".seg.nrrd", ".nii", ".nrrd", ".mha", ".mhd", ".seg.nhdr", ".nhdr", ".hdr"),
+    *(".png", ".tif", ".tiff", ".bmp"),
+)
 _NNUNET_SETS = ("Ts", "Tr")
 
 
@@ -58,6 +63,19 @@ class CohortCase:
     frame: int | None = None
 
 
+@dataclass(frozen=True)
+class FolderFiles:
+    """What a folder holds.
+
+    Attributes:
+        cases: The cases, by name.
+        unused: Files beside those of the cases that are not used, and why; hidden ones are left out.
+    """
+
+    cases: tuple[CohortCase, ...]
+    unused: dict[Path, str]
+
+
 def find_cases(
     path: str | Path, images: str | None = None, segmentations: str | None = None, label: int | None = None
 ) -> tuple[CohortCase, ...]:
@@ -65,8 +83,8 @@ def find_cases(
 
     Args:
         path: The CSV file, or the folder.
-        images: For a folder: where the images are, relative to it. A pattern such as ``scans/{case}/t1.nii.gz``, or a
-            folder in nnU-Net's naming.
+        images: For a folder: where the images are, relative to it or anywhere else. A pattern such as
+            ``scans/{case}/t1.nii.gz``, or a folder in nnU-Net's naming.
         segmentations: The same for the segmentations.
         label: For a folder: the label value to score; by default all.
 
@@ -136,13 +154,24 @@ def cases_in_folder(
 ) -> tuple[CohortCase, ...]:
     """The cases of a folder, by name; one whose image or segmentation is missing is among them.
 
+    See :func:`files_in_folder`, which also says what is not used.
+    """
+    return files_in_folder(folder, images, segmentations, label).cases
+
+
+def files_in_folder(
+    folder: str | Path, images: str | None = None, segmentations: str | None = None, label: int | None = None
+) -> FolderFiles:
+    """The cases of a folder, and the files there that are none.
+
     A folder with a folder per case, which holds a DICOM series and a SEG or RTSTRUCT, needs no patterns.
 
     What the labels are is read from nnU-Net's ``dataset.json``, beside the segmentations or in the folder.
 
     Args:
         folder: The folder.
-        images: Pattern or nnU-Net folder of the images; by default ``imagesTs`` or ``imagesTr``.
+        images: Pattern or nnU-Net folder of the images, relative to the folder or anywhere else; by default
+            ``imagesTs`` or ``imagesTr``.
         segmentations: The same for the segmentations; by default ``labelsTs`` or ``labelsTr``. Where both are left to
             the default, it is the test set if both folders of it are there, else the training set.
         label: The label value to score; by default all.
@@ -155,27 +184,31 @@ def cases_in_folder(
         from .dicom_folders import dicom_cases  # it reads DICOM, which the rest does without
 
         if found := dicom_cases(folder):
-            return tuple(CohortCase(one.name, one.image, one.segmentation, label) for one in found)
+            return FolderFiles(tuple(CohortCase(one.name, one.image, one.segmentation, label) for one in found), {})
     images, segmentations = _with_nnunet_folders(folder, images, segmentations)
-    image_pattern = _pattern(folder, images, _FIRST_CHANNEL)
-    segmentation_pattern = _pattern(folder, segmentations, "")
-    names = sorted({*_matching(folder, image_pattern), *_matching(folder, segmentation_pattern)})
+    unused: dict[Path, str] = {}
+    of_image, image_like = _found(folder, images, _FIRST_CHANNEL, unused)
+    of_segmentation, segmentation_like = _found(folder, segmentations, "", unused)
+    names = sorted({*of_image, *of_segmentation})
     if not names:
-        raise InputError(f"The folder {folder} does not hold a file like {image_pattern} or {segmentation_pattern}.")
+        raise InputError(f"The folder {folder} does not hold a file like {image_like} or {segmentation_like}.")
     unprintable = next((name for name in names if not name.isprintable()), None)
     if unprintable is not None:
         raise InputError(f"The name of the case {unprintable!a} in {folder} cannot be printed: rename its files.")
-    structures = _structures((folder / segmentation_pattern.replace(PLACE, "case")).parent, folder)
-    return tuple(
+    structures = _structures(Path(segmentation_like.replace(PLACE, "case")).parent, folder)
+    cases = tuple(
         CohortCase(
             name,
-            folder / image_pattern.replace(PLACE, name),
-            folder / segmentation_pattern.replace(PLACE, name),
+            of_image.get(name, Path(image_like.replace(PLACE, name))),
+            of_segmentation.get(name, Path(segmentation_like.replace(PLACE, name))),
             label,
             structures=structures,
         )
         for name in names
     )
+    used = {*of_image.values(), *of_segmentation.values()}
+    parts = {part for path in used for part in files_of(path)}  # pixels beside their header
+    return FolderFiles(cases, {path: reason for path, reason in unused.items() if path not in parts})
 
 
 def _structures(*folders: Path) -> dict[str, str]:
@@ -278,25 +311,66 @@ def _has_nnunet_folders(folder: Path) -> bool:
     return any(all((folder / f"{kind}{part}").is_dir() for kind in ("images", "labels")) for part in _NNUNET_SETS)
 
 
-def _pattern(folder: Path, given: str, suffix: str) -> str:
-    """A pattern with a place for the case's name: the given one, or that of a folder in nnU-Net's naming."""
-    if Path(given).is_absolute() or ".." in Path(given).parts:
-        raise InputError(f"The pattern {given!r} leads out of {folder}: give one relative to the folder.")
-    given = Path(given).as_posix()  # on Windows it may have backslashes
+def _found(folder: Path, given: str, suffix: str, unused: dict[Path, str]) -> tuple[dict[str, Path], str]:
+    """The files of a pattern or of a folder in nnU-Net's naming, by the names of their cases.
+
+    Args:
+        folder: What a relative pattern is relative to.
+        given: The pattern or the folder.
+        suffix: What nnU-Net puts behind the name of a case.
+        unused: Takes the files beside them that are not used, and why.
+
+    Returns:
+        The files, and the absolute pattern that most of them follow.
+    """
+    place = Path(os.path.normpath(folder / Path(given).as_posix()))  # on Windows it may have backslashes
     if PLACE in given:
-        return given
-    inside = folder / given
-    if not inside.is_dir():
+        first = next(n for n, part in enumerate(place.parts) if PLACE in part)
+        root, pattern = Path(*place.parts[:first]), PurePosixPath(*place.parts[first:]).as_posix()
+        found = {name: Path(str(place).replace(PLACE, name)) for name in _matching(root, pattern)}
+        if first == len(place.parts) - 1 and root.is_dir():
+            reason = f"its name is not like {place.name}"
+            _leave_out(root, set(found.values()), unused, lambda path: reason)
+        return found, str(place)
+    if not place.is_dir():
         raise InputError(
             f"{given!r} is neither a folder in {folder} nor a pattern: write {PLACE} where the case's name stands."
         )
-    names = [p.name for p in inside.iterdir() if not p.name.startswith(".") and not is_saved_version(p)]
+    found = {}
+    endings: dict[str, int] = {}
     for ending in _ENDINGS:
-        if any(name.endswith(suffix + ending) for name in names):
-            return f"{given}/{PLACE}{suffix}{ending}"
-    raise InputError(
-        f"The folder {inside} does not hold an image whose name ends like nnU-Net's ({suffix}{_ENDINGS[0]})."
-    )
+        for path in sorted(place.iterdir()):
+            name = path.name.removesuffix(suffix + ending)
+            known = path.name.startswith(".") or is_saved_version(path) or path in found.values()
+            if known or name == path.name or not name:
+                continue
+            if name not in found:
+                found[name] = path
+                endings[ending] = endings.get(ending, 0) + 1
+            else:
+                unused[path] = f"the case {name} has another file, {found[name].name}"
+    if not found:
+        raise InputError(
+            f"The folder {place} does not hold an image whose name ends like nnU-Net's ({suffix}{_ENDINGS[0]})."
+        )
+    _leave_out(place, set(found.values()), unused, lambda path: _why_unused(path, suffix))
+    return found, str(place / f"{PLACE}{suffix}{max(endings, key=lambda one: endings[one])}")
+
+
+def _leave_out(folder: Path, used: set[Path], unused: dict[Path, str], why: Callable[[Path], str]) -> None:
+    for path in sorted(folder.iterdir()):
+        if path not in used and not path.name.startswith("."):
+            unused.setdefault(path, "a version that a reviewer saved" if is_saved_version(path) else why(path))
+
+
+def _why_unused(path: Path, suffix: str) -> str:
+    if path.is_dir():
+        return "a folder"
+    if not path.name.lower().endswith(_ENDINGS):
+        return "not an image or a segmentation of a known ending"
+    if suffix and re.search(r"_\d{4}\.", path.name):
+        return f"a further channel: only the first one ({suffix}) is read"
+    return f"its name does not end in {suffix} and a known ending"
 
 
 def _matching(folder: Path, pattern: str) -> list[str]:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,7 +38,8 @@ CASE_COLUMNS = (
     *("gaps", "flags", "model", "seconds"),
 )
 ERROR_COLUMNS = ("case", "reason")
-WRITTEN = ("slices.csv", "cases.csv", "errors.csv", "index.html", "cohort.json")
+UNUSED_COLUMNS = ("file", "reason")
+WRITTEN = ("slices.csv", "cases.csv", "errors.csv", "unused.csv", "index.html", "cohort.json")
 """The files that a run replaces; those in the folders ``cases`` and ``pictures`` have names that none else has."""
 LOCK = ".running.lock"
 _ROUNDED_NS = 2 * 10**9
@@ -145,6 +146,15 @@ class CohortFolder:
             raise ReportError(f"The folder {self.path} cannot be made: {error.strerror or error}.") from error
         content = {"schema": SCHEMA, "cases": [self._described(case) for case in cases]}
         write_text_atomically(self.path / "cohort.json", json.dumps(content, indent=1) + "\n")
+
+    def write_unused(self, unused: Mapping[Path, str]) -> None:
+        """Write ``unused.csv``: the files of the cohort's folder that are not used, and why.
+
+        Raises:
+            ReportError: It cannot be written.
+        """
+        table = [[spreadsheet_safe(portable(path, self.path)), reason] for path, reason in sorted(unused.items())]
+        write_text_atomically(self.path / "unused.csv", _csv(UNUSED_COLUMNS, table))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

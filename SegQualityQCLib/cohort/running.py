@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import signal
+import socket
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,9 @@ import dask
 from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.client import FutureCancelledError
+from distributed.comm import connect
+from distributed.comm.addressing import parse_address, parse_host_port
+from distributed.security import Security
 
 from ..bundles.catalogue import available_bundles, find_bundle
 from ..errors import BundleError, InputError, ReportError
@@ -33,6 +41,7 @@ _AHEAD = 2
 _THREADS = 2  # of a worker: one reads while the networks run for the other
 _TABLES_EVERY_S = 60.0
 _KILLS_ALLOWED = 3
+_PATIENCE_S = 4.0  # for a scheduler to answer
 _NONE_YET = Judged(0, 0)
 _THREADS_ASKED_EVERY_S = 1.0
 _SETTINGS = {
@@ -79,6 +88,7 @@ def run_cohort(
     scheduler: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    unused: Mapping[Path, str] | None = None,
     threshold: float = 0.7,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -92,6 +102,7 @@ def run_cohort(
         scheduler: Address of a Dask scheduler to use instead; its workers must see the files under the same paths.
         resume: Do only what is missing, has failed, or was made of other files or by another model.
         overwrite: Replace files of other programs that have the names of ours.
+        unused: Files of the cohort's folder that are not used, and why; ``unused.csv`` lists them.
         threshold: Slices with a predicted Dice below this are counted as low.
         on_progress: Called at the start and after each case.
 
@@ -104,8 +115,10 @@ def run_cohort(
         BundleError: The model is missing or damaged.
         ReportError: Results cannot be written; those written so far stay.
     """
-    if scheduler is None:  # a scheduler's workers may have what this machine lacks
+    if scheduler is None:
         check_device(options.device)
+    else:  # its workers may have what this machine lacks
+        _check_answers(scheduler)
     if options.model is not None:
         bundle = load_bundle(find_bundle(options.model))
         if Path(options.model).is_dir():
@@ -122,6 +135,8 @@ def run_cohort(
                 f"The folder {folder} holds a cohort already: add --resume to go on with it, or write elsewhere."
             )
         store.create(cases)
+        if unused is not None:
+            store.write_unused(unused)
         models = cache(_known_models)
         missing = [case for case in cases if not resume or not _is_done(case, store, options, models)]
         progress = Progress(len(cases) - len(missing), len(cases), 0, 0.0, None)
@@ -148,23 +163,68 @@ def connected(workers: int | None, scheduler: str | None, cases: int) -> Iterato
         stack.enter_context(dask.config.set(_SETTINGS))
         if scheduler is not None:
             try:
-                client = Client(scheduler, set_as_default=False)
+                with dask.config.set({"distributed.comm.timeouts.connect": f"{_PATIENCE_S}s"}):
+                    client = Client(scheduler, set_as_default=False)
             except (OSError, ValueError) as error:
                 raise InputError(f"No Dask scheduler answers at {scheduler}: check the address ({error}).") from error
         else:
             spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="segquality-"))
-            cluster = stack.enter_context(
-                LocalCluster(
-                    n_workers=max(1, min(workers or CPU_COUNT, cases)),
-                    threads_per_worker=_THREADS,
-                    processes=True,
-                    dashboard_address="127.0.0.1:0",  # for this machine alone, and beside another cohort's
-                    local_directory=spill,
-                    silence_logs=50,  # a killed worker is told in our own words, if it matters
+            with _interrupts_kept_from_workers():
+                cluster = stack.enter_context(
+                    LocalCluster(
+                        n_workers=max(1, min(workers or CPU_COUNT, cases)),
+                        threads_per_worker=_THREADS,
+                        processes=True,
+                        dashboard_address="127.0.0.1:0",  # for this machine alone, and beside another cohort's
+                        local_directory=spill,
+                        silence_logs=50,  # a killed worker is told in our own words, if it matters
+                    )
                 )
-            )
             client = Client(cluster, set_as_default=False)
         yield stack.enter_context(client)
+
+
+def _check_answers(scheduler: str) -> None:
+    """Check that a scheduler listens at an address; Dask would ask again and again for half a minute.
+
+    Raises:
+        InputError: The address is none, or no scheduler answers within four seconds.
+    """
+    failure: list[str] = []
+
+    async def greet() -> None:
+        arguments = Security().get_connection_args("client")
+        await (await connect(scheduler, timeout=_PATIENCE_S, **arguments)).close()
+
+    def ask() -> None:
+        try:
+            protocol, place = parse_address(scheduler)
+            if protocol in ("tcp", "tls"):  # a refusal is known at once
+                socket.create_connection(parse_host_port(place), _PATIENCE_S).close()
+            asyncio.run(greet())
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            failure.append(str(error))
+
+    asking = threading.Thread(target=ask, daemon=True)  # a name server may keep silent for longer
+    asking.start()
+    asking.join(_PATIENCE_S)
+    if asking.is_alive() or failure:
+        reason = failure[0] if failure else f"no answer within {_PATIENCE_S:g} seconds"
+        raise InputError(f"No Dask scheduler answers at {scheduler}: check the address ({reason}).")
+
+
+@contextmanager
+def _interrupts_kept_from_workers() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, so that the command alone ends them, without their tracebacks."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # when the first worker starts it, it lets interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # threads and processes inherit it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _score_all(

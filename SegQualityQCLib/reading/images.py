@@ -13,13 +13,16 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from .checks.dicom_series import check_series
-from .checks.nifti import check_nifti_file, is_nifti
+from .checks.nifti import check_nifti_file, is_nifti, is_nifti_2
 from .checks.nrrd_header import check_nrrd_header
 from .checks.truncation import check_end
 from .dicom.belonging import FRAME_OF_REFERENCE_UID, SERIES_UID
 from .dicom.files import DicomKind, dicom_kind
 from .dicom.multiframe import read_multiframe
 from .nifti_forms import read_with_nearest_rotation
+
+# Known, but not read by SimpleITK everywhere.
+_OTHER_FORMATS = {".mgz": "FreeSurfer (MGZ)", ".mgh": "FreeSurfer (MGH)", ".mnc": "MINC", ".mnc.gz": "MINC"}
 
 
 def read_image(path: str | Path, *, frame: int | None = None, drawn_on: Collection[str] = frozenset()) -> sitk.Image:
@@ -105,6 +108,11 @@ def _read_by_itk(path: Path, role: str) -> sitk.Image:
                 f"The axes of the {role} {path} are off right angles by more than rounding: resample it to a grid "
                 "whose axes are not."
             ) from error
+        kind = _other_format(path)
+        if kind is not None:
+            raise InputError(
+                f"The {role} {path} is a file of {kind}, which is not read: save it as NIfTI-1."
+            ) from error
         raise InputError(f"The {role} {path} cannot be read: it is damaged or of an unknown format.") from error
     return image
 
@@ -117,6 +125,12 @@ def _read(path: Path) -> sitk.Image:
         if image is None:
             raise
         return image
+
+
+def _other_format(path: Path) -> str | None:
+    """The name of a format that is known and not read; ``None`` for others."""
+    known = next((kind for ending, kind in _OTHER_FORMATS.items() if path.name.lower().endswith(ending)), None)
+    return known or ("NIfTI-2" if is_nifti(path) and is_nifti_2(path) else None)
 
 
 def _is_file(path: Path) -> bool:

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -202,12 +203,14 @@ def test_a_full_disk_is_said_and_what_is_done_stays(files, cluster, mounted):
     assert len(kept) == len(list((small / "out" / "cases").glob("*.json"))), "whole files only"
 
 
-def test_a_scheduler_that_does_not_answer_is_said(files, tmp_path):
-    with (
-        dask.config.set({"distributed.comm.timeouts.connect": 1}),
-        pytest.raises(InputError, match="No Dask scheduler"),
-    ):
-        run_cohort(some_cases(files, 1), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "tcp://127.0.0.1:{deaf}"])
+def test_a_scheduler_that_does_not_answer_is_said_within_five_seconds(files, tmp_path, address):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # it takes the call and says nothing
+        before = time.monotonic()
+        with pytest.raises(InputError, match="No Dask scheduler"):
+            run_cohort(some_cases(files, 1), tmp_path / "out", scheduler=address.format(deaf=deaf.getsockname()[1]))
+        assert time.monotonic() - before < 5
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_input_of_the_command_gets_one_sentence_and_exit_2(tmp_path):
@@ -250,6 +253,27 @@ def test_a_table_that_cannot_be_replaced_costs_neither_the_others_nor_the_page(f
     assert len(rows(out / "slices.csv")) > 0
     assert (out / "errors.csv").is_file()
     assert (out / "index.html").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_while_the_workers_start_or_work_ends_with_one_sentence(files, tmp_path):
+    manifest = write_manifest(some_cases(files, 60), tmp_path / "manifest.csv")
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        command(manifest, "--out", out, "--workers", 1),
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        while not (out / "cohort.json").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(2)  # the workers are starting
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert len(said.strip().splitlines()) == 1, said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from SegQualityQCLib.cohort.manifest import find_cases
+from SegQualityQCLib.cohort.manifest import files_in_folder, find_cases
 from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.errors import InputError
 
@@ -120,6 +120,43 @@ def test_the_dataset_of_nnunet_says_what_the_labels_are(tmp_path, labels):
         find_cases(tmp_path)
 
 
+def test_files_of_several_endings_are_cases_and_what_is_not_used_is_listed(tmp_path):
+    touched(
+        tmp_path, "imagesTs/a_0000.nii.gz", "imagesTs/b_0000.nii.gz", "imagesTs/c_0000.nrrd", "imagesTs/b_0001.nii.gz"
+    )
+    touched(
+        tmp_path, "labelsTs/a.nii.gz", "labelsTs/b.nii.gz", "labelsTs/c.mha", "labelsTs/b.nrrd", "labelsTs/notes.txt"
+    )
+    touched(tmp_path, "imagesTs/d.nii.gz", "imagesTs/.hidden", "labelsTs/a.v2.seg.nrrd")
+    (tmp_path / "labelsTs" / "e.mhd").write_text("ElementDataFile = e.raw\n", encoding="utf-8")
+    touched(tmp_path, "labelsTs/e.raw")
+    found = files_in_folder(tmp_path)
+    assert [case.name for case in found.cases] == ["a", "b", "c", "e"]
+    assert found.cases[2].image == tmp_path / "imagesTs/c_0000.nrrd"
+    assert found.cases[2].segmentation == tmp_path / "labelsTs/c.mha"
+    assert found.cases[3].image == tmp_path / "imagesTs/e_0000.nii.gz", "missing, as most are called"
+    assert {path.name: reason.split(":")[0] for path, reason in found.unused.items()} == {
+        "b_0001.nii.gz": "a further channel",
+        "d.nii.gz": "its name does not end in _0000 and a known ending",
+        "b.nrrd": "the case b has another file, b.nii.gz",
+        "notes.txt": "not an image or a segmentation of a known ending",
+        "a.v2.seg.nrrd": "a version that a reviewer saved",
+    }
+
+
+def test_predictions_may_lie_anywhere(tmp_path):
+    touched(tmp_path, "data/imagesTs/a_0000.nii.gz", "elsewhere/predictions/a.nii.gz", "elsewhere/masks/a_seg.nrrd")
+    for given in (
+        str(tmp_path / "elsewhere/predictions"),
+        "../elsewhere/predictions",
+        str(tmp_path / "elsewhere/predictions/{case}.nii.gz"),
+    ):
+        (case,) = find_cases(tmp_path / "data", segmentations=given, images="imagesTs")
+        assert case.segmentation == tmp_path / "elsewhere/predictions/a.nii.gz"
+    (case,) = find_cases(tmp_path / "data", "imagesTs", "../elsewhere/masks/{case}_seg.nrrd")
+    assert (case.name, case.segmentation) == ("a", tmp_path / "elsewhere/masks/a_seg.nrrd")
+
+
 def test_one_label_for_all_is_for_folders(tmp_path):
     with pytest.raises(InputError, match="column label"):
         find_cases(manifest(tmp_path, "case,image,segmentation\nA,a,b\n"), label=2)
@@ -140,7 +177,7 @@ def test_a_pattern_says_where_the_name_stands(tmp_path):
         (None, None, "not in nnU-Net's layout"),
         ("none", "none", "neither a folder"),
         ("{case}.nrrd", "{case}.seg.nrrd", "does not hold a file like"),
-        ("../{case}.nrrd", "{case}.seg.nrrd", "leads out"),
+        ("../none/{case}.nrrd", "{case}.seg.nrrd", "does not hold a file like"),
     ],
 )
 def test_a_folder_in_which_nothing_is_found_is_said(tmp_path, images, segmentations, named):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from ...errors import InputError
 from .truncation import CHUNK_BYTES, is_cut_short, opened
 
 _HEADER_BYTES = 348
+_HEADER_2_BYTES = 540  # of NIfTI-2
 _SIZES, _SPACING = 42, 80  # bytes before the first three sizes and spacings in a NIfTI-1 header
 _PAIR = (".hdr", ".img")
 _FLOATS = {"16": "f4", "64": "f8"}  # the header's datatype: numpy's
@@ -26,6 +28,15 @@ _FLOATS = {"16": "f4", "64": "f8"}  # the header's datatype: numpy's
 def is_nifti(path: Path) -> bool:
     """Whether a file's name is that of a NIfTI file, or of a part of a pair of header and pixels."""
     return path.name.lower().removesuffix(".gz").endswith((".nii", *_PAIR))
+
+
+def is_nifti_2(path: Path) -> bool:
+    """Whether a file begins with the header of NIfTI-2, by the size that the header says it has."""
+    try:
+        with opened(path) as file:
+            return file.read(4) in (struct.pack("<i", _HEADER_2_BYTES), struct.pack(">i", _HEADER_2_BYTES))
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def check_nifti_file(path: Path, role: str, image: sitk.Image) -> None:
