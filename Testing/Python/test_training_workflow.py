@@ -37,7 +37,11 @@ def snakemake(repository: Path, runs: Path, *more: str, study: str | Path = SMOK
     command = [sys.executable, "-m", "snakemake", "-c2", "-s", "training/Snakefile"]
     command += ["--configfile", str(study), "--directory", str(repository), *more]
     # As a shell would start it: other tests leave variables of Qt and VTK behind.
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR", "ACDC_ROOT") if key in os.environ}
+    kept = {
+        key: os.environ[key]
+        for key in ("PATH", "HOME", "LANG", "TMPDIR", "ACDC_ROOT", "MNMS_ROOT")
+        if key in os.environ
+    }
     environment = {**kept, "SEGQUALITY_RUNS": str(runs), "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
     return subprocess.run(command, cwd=repository, env=environment, capture_output=True, encoding="utf-8", check=False)
 

@@ -26,13 +26,16 @@ class Pool:
 
     Attributes:
         masks: Shape (sources, n, side, side), bool.
-        dice: Dice with the reference, shape (sources, n); NaN where the candidate is empty or absent.
+        dice: Dice with the reference, shape (sources, n); NaN where the candidate is empty or absent, or of a network
+            that saw the patient, so that it is never drawn.
         centres: Centre (y, x) of the candidate in its volume, as of the estimator's field of view, (sources, n, 2).
+        kinds: Kind of made masks, shape (sources, n): a position in :data:`MADE_MASKS`, -1 for none; else ``None``.
     """
 
     masks: NDArray[np.bool_]
     dice: NDArray[np.float32]
     centres: NDArray[np.float64]
+    kinds: NDArray[np.int8] | None = None
 
     def draw(
         self, rows: NDArray[np.int64], count: int, rng: Generator, *, repeat: bool = False, every_bin: str | None = None
@@ -74,7 +77,8 @@ def sample_sizes(study: Study, structure: Structure) -> dict[str, dict[str, int]
     """How many slices an epoch of training and the validation had: what was asked for, or what the bins allow."""
     windows, split, sampling = Windows.of(study), read_split(study), study.sampling
     perturbed = round(sampling.train * sampling.perturbed)
-    wanted = {"nets": sampling.train - perturbed, "perturbed": perturbed}
+    made = sum(round(sampling.train * share) for share in sampling.made.values())
+    wanted = {"nets": sampling.train - perturbed - made, "perturbed": perturbed}
     pools = {"nets": net_pool(study, structure, windows), "perturbed": perturbed_pool(study, structure, windows)}
     rng = np.random.default_rng(study.split_seed)
     rows = {part: windows.rows_of(split[part]) for part in ("train", "validation")}
@@ -88,25 +92,34 @@ def sample_sizes(study: Study, structure: Structure) -> dict[str, dict[str, int]
 
 
 def net_pool(study: Study, structure: Structure, windows: Windows) -> Pool:
-    """The candidates that the U-nets drew."""
+    """The candidates that networks drew, but for those of the unseen architecture."""
     masks = np.zeros((len(candidate_files(study)), *windows.labels.shape), bool)
+    saw = np.zeros(masks.shape[:2], bool)
     for source, path in enumerate(candidate_files(study)):
         if not path.is_file():
             raise InputError(
-                f"The candidates {path.name} have not been made: run training.fitting.candidate_nets first."
+                f"The candidates {path.name} have not been made: run training.fitting.{_stage(study)} first."
             )
         with np.load(path) as stored:
             masks[source] = stored["labels"] == structure.label
+            if "saw" in stored:
+                saw[source] = stored["saw"]
     reference = windows.labels == structure.label
     centres = np.stack([windows.centroids(drawn) for drawn in masks])
-    return Pool(masks, _dice(masks, reference), centres)
+    dice = dice_with_reference(masks, reference)
+    dice[saw] = np.nan
+    return Pool(masks, dice, centres)
+
+
+def _stage(study: Study) -> str:
+    return "fold_nets" if study.candidate_nets.architectures else "candidate_nets"
 
 
 def perturbed_pool(study: Study, structure: Structure, windows: Windows, without: str | None = None) -> Pool:
     """The perturbed reference masks, without one fault if asked for."""
     masks, faults = read_perturbed(study, structure)
     reference = windows.labels == structure.label
-    dice = _dice(masks, reference)
+    dice = dice_with_reference(masks, reference)
     dice[faults < 0] = np.nan
     if without is not None:
         dice[faults == ALL_MASK_FAULTS.index(without)] = np.nan
@@ -114,7 +127,7 @@ def perturbed_pool(study: Study, structure: Structure, windows: Windows, without
     return Pool(masks, dice, centres)
 
 
-def _dice(masks: NDArray[np.bool_], reference: NDArray[np.bool_]) -> NDArray[np.float32]:
+def dice_with_reference(masks: NDArray[np.bool_], reference: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Dice of each mask with the reference of its slice; NaN where the mask is empty."""
     dice = np.empty(masks.shape[:2], np.float32)
     for source, drawn in enumerate(masks):

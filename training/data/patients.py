@@ -1,10 +1,11 @@
-"""Patients of a data set on disk: the challenge layout of ACDC, and nnU-Net's raw layout."""
+"""Patients of a data set on disk: the layouts of the challenges ACDC and M&Ms, and nnU-Net's raw layout."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from SegQualityQCLib.case.grids import same_grid
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.reading.images import read_image
 
-from ..study.configuration import DataSource
+from ..study.configuration import DataSource, Study
+
+_PHASES = ("ED", "ES")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Volume:
         group: Diagnosis of the patient, for the split.
         image: File of the image.
         reference: File of the reference labelmap.
+        hospital: Name of the hospital.
+        short_axis: Whether it is a stack of short-axis slices, which has several slices and is never of 1 mm all round.
     """
 
     name: str
@@ -36,6 +41,8 @@ class Volume:
     group: str
     image: Path
     reference: Path
+    hospital: str = ""
+    short_axis: bool = False
 
     def read(self) -> tuple[Case, sitk.Image]:
         """The image with all labels of its reference as one mask, and the reference.
@@ -51,8 +58,20 @@ class Volume:
         labels = checked_labelmap(labels, self.reference.name)
         if labels.GetSize() != image.GetSize() or not same_grid(labels, image):
             raise InputError(f"The reference of case {self.name} lies on another grid than its image.")
+        if self.short_axis:
+            self._check_stack(image)
         drawn = sitk.Cast(labels > 0, sitk.sitkUInt8)
         return Case.from_images(image, drawn, label=1, image_name=self.name), labels
+
+    def _check_stack(self, image: sitk.Image) -> None:
+        """Refuse one slice, and the spacing that a file without voxel size is read with."""
+        if min(image.GetSize()) < 2:
+            raise InputError(f"The case {self.name} has one slice only: a stack is needed, take the case out.")
+        if all(abs(spacing - 1) < 1e-6 for spacing in image.GetSpacing()):
+            raise InputError(
+                f"The case {self.name} has no voxel size (1 x 1 x 1 mm is what is read where there is none): "
+                "write its spacing into the files, or take the case out."
+            )
 
 
 def find_volumes(source: DataSource) -> list[Volume]:
@@ -62,10 +81,13 @@ def find_volumes(source: DataSource) -> list[Volume]:
         InputError: The folder is missing, or a patient lacks its reference; the message names the case.
     """
     root = data_root(source)
-    layouts = {"acdc": _acdc, "nnunet": _nnunet}
+    layouts = {"acdc": _acdc, "mnms": _mnms, "nnunet": _nnunet}
     if source.layout not in layouts:
         raise InputError(f"The data layout {source.layout!r} is not known: use {' or '.join(layouts)}.")
-    volumes = layouts[source.layout](root)
+    volumes = [
+        replace(volume, hospital=volume.hospital or source.hospital or source.layout)
+        for volume in layouts[source.layout](root)
+    ]
     if not volumes:
         raise InputError(f"The data folder {root} does not hold a case in the layout {source.layout}.")
     if source.patients is not None:
@@ -74,6 +96,25 @@ def find_volumes(source: DataSource) -> list[Volume]:
         if not volume.reference.is_file():
             raise InputError(f"The case {volume.name} has no reference: {volume.reference} is missing.")
     return volumes
+
+
+def study_volumes(study: Study) -> list[Volume]:
+    """All volumes of a study, one data source after the other.
+
+    Raises:
+        InputError: As of :func:`find_volumes`, or two sources have patients, cases or hospitals of the same name.
+    """
+    found = [find_volumes(source) for source in study.sources]
+    for what in ("patient", "name", "hospital"):
+        known: set[str] = set()
+        for volumes in found:
+            names = {getattr(volume, what) for volume in volumes}
+            if names & known:
+                raise InputError(
+                    f"Two data sources of the study {study.name} have a {what} {min(names & known)!r}: rename one."
+                )
+            known |= names
+    return [volume for volumes in found for volume in volumes]
 
 
 def data_root(source: DataSource) -> Path:
@@ -126,7 +167,8 @@ def _acdc(root: Path) -> list[Volume]:
             if image.name.endswith("_gt.nii.gz"):
                 continue
             name = image.name.removesuffix(".nii.gz")
-            volumes.append(Volume(name, patient.name, group, image, patient / f"{name}_gt.nii.gz"))
+            reference = patient / f"{name}_gt.nii.gz"
+            volumes.append(Volume(name, patient.name, group, image, reference, short_axis=True))
     return volumes
 
 
@@ -139,6 +181,45 @@ def _acdc_group(patient: Path) -> str:
         if key.strip() == "Group":
             return value.strip()
     raise InputError(f"The case {patient.name} has no Group in its Info.cfg.")
+
+
+def _mnms(root: Path) -> list[Volume]:
+    """M&Ms 2020: a folder for each patient, with both phases; a table names vendor and centre."""
+    centres = _mnms_centres(root / "patients.csv")
+    folders = {path.name for path in root.iterdir() if path.is_dir()}
+    for lacking, says in (
+        (folders - set(centres), "has a folder but no row in patients.csv"),
+        (set(centres) - folders, "has a row in patients.csv but no folder"),
+    ):
+        if lacking:
+            raise InputError(f"The patient {min(lacking)} of {root} {says}.")
+    volumes = []
+    for patient, hospital in sorted(centres.items()):
+        for phase in _PHASES:
+            name = f"{patient}_{phase}"
+            image, reference = (root / patient / f"{name}{end}.nii.gz" for end in ("", "_gt"))
+            if not image.is_file():
+                raise InputError(f"The case {name} has no image: {image} is missing.")
+            volumes.append(Volume(name, patient, hospital, image, reference, hospital, short_axis=True))
+    return volumes
+
+
+def _mnms_centres(path: Path) -> dict[str, str]:
+    """The hospital of each patient."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"The table {path}, which names vendor and centre of the patients, cannot be read.") from error
+    centres: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        for column in ("patient", "vendor", "centre"):
+            if not row.get(column):
+                raise InputError(f"The table {path} has no column {column}, or nothing in it in row {number + 2}.")
+        hospital = f"mnms-{row['centre']}"
+        if centres.setdefault(row["patient"], hospital) != hospital:
+            raise InputError(f"The table {path} names two centres of patient {row['patient']}: correct it.")
+    return centres
 
 
 def _nnunet(root: Path) -> list[Volume]:

@@ -13,7 +13,8 @@ from SegQualityQCLib.estimators.networks.inputs import normalised, percentile_ra
 from ..study.artifacts import write_json
 from ..study.configuration import Study
 from ..study.stage_arguments import stage_arguments
-from .patients import Volume, find_volumes
+from .folds import check_folds
+from .patients import Volume, study_volumes
 from .split import split_of
 from .windows import Windows, margin_window
 
@@ -26,8 +27,9 @@ def prepare(study: Study) -> None:
     Raises:
         InputError: The data cannot be used, or hold nothing of a structure; the message names the case or the label.
     """
-    found = find_volumes(study.data)
+    found = study_volumes(study)
     split = split_of(study, found)
+    check_folds(study, {volume.patient: volume.hospital for volume in found}, split)
     chosen = {patient for patients in split.values() for patient in patients}
     volumes = [volume for volume in found if volume.patient in chosen]
     study.folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +45,7 @@ def prepare(study: Study) -> None:
         volume=np.concatenate([np.full(len(image), number) for number, (image, _) in enumerate(parts)]),
         volume_names=tuple(volume.name for volume in volumes),
         volume_patients=tuple(volume.patient for volume in volumes),
+        volume_hospitals=tuple(volume.hospital for volume in volumes),
     )
     _check_parts(study, windows, split)
     write_json(study.folder / "split.json", split, indent=2)

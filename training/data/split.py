@@ -1,4 +1,4 @@
-"""The patient-level split into training, validation and test, stratified by diagnosis."""
+"""The patient-level split into training, validation and test, by hospital and diagnosis, and unseen hospitals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .patients import Volume
 
 SHIPPED_SPLIT = Path(__file__).parents[1] / "configs" / "acdc-split.json"  # of the bundled models' study
 PARTS = ("train", "validation", "test")
+UNSEEN = "unseen"  # the part of hospitals that nothing is trained on
 _HELD_OUT = 0.1  # share of the patients in validation, and of those in test
 
 
@@ -23,13 +24,65 @@ def read_split(study: Study) -> dict[str, list[str]]:
 
 
 def split_of(study: Study, volumes: list[Volume]) -> dict[str, list[str]]:
-    """The split that a study names in its setting ``split``, else a random one."""
-    if study.split is None:
-        return split_patients(volumes, study.split_seed)
-    return kept_split(Path(study.split), volumes)
+    """The split that a study names in its setting ``split``, else one of each hospital.
+
+    Raises:
+        InputError: The split does not fit the hospitals; the message names the hospital or the patient.
+    """
+    hospitals: dict[str, list[Volume]] = {}
+    for volume in volumes:
+        hospitals.setdefault(volume.hospital, []).append(volume)
+    _check_hospitals(study, hospitals)
+    if study.split is not None:
+        parts = (*PARTS, UNSEEN) if study.unseen_hospitals else PARTS
+        split = kept_split(Path(study.split), volumes, parts)
+        _check_unseen(study, hospitals, split)
+        return split
+    return _split_by_hospital(study, hospitals)
 
 
-def kept_split(path: Path, volumes: Iterable[Volume]) -> dict[str, list[str]]:
+def _split_by_hospital(study: Study, hospitals: dict[str, list[Volume]]) -> dict[str, list[str]]:
+    """The patients of each hospital by the file that ``hospital_splits`` names, else at random."""
+    split: dict[str, list[str]] = {part: [] for part in PARTS}
+    for hospital, volumes in hospitals.items():
+        if hospital in study.unseen_hospitals:
+            split.setdefault(UNSEEN, []).extend(sorted({volume.patient for volume in volumes}))
+            continue
+        kept = study.hospital_splits.get(hospital)
+        own = kept_split(Path(kept), volumes) if kept else split_patients(volumes, study.split_seed)
+        for part in PARTS:
+            split[part] += own[part]
+    return split
+
+
+def _check_hospitals(study: Study, hospitals: dict[str, list[Volume]]) -> None:
+    for setting in ("unseen_hospitals", "hospital_splits"):
+        for name in getattr(study, setting):
+            if name not in hospitals:
+                known = ", ".join(sorted(hospitals))
+                raise InputError(f"The data hold no hospital {name!r} of {setting}: the hospitals are {known}.")
+    if not set(hospitals) - set(study.unseen_hospitals):
+        raise InputError("All hospitals of the data are in unseen_hospitals: one must be left to train on.")
+    if len(hospitals) == 1:
+        return
+    for name, volumes in hospitals.items():
+        count, needed = len({volume.patient for volume in volumes}), 2 if name in study.unseen_hospitals else 3
+        if count < needed:
+            says = "one patient" if count == 1 else f"{count} patients"
+            raise InputError(f"The hospital {name} has {says} only: give it at least {needed}, or take it out.")
+
+
+def _check_unseen(study: Study, hospitals: dict[str, list[Volume]], split: dict[str, list[str]]) -> None:
+    """The part of unseen hospitals holds their patients and no others."""
+    hidden = {volume.patient for name in study.unseen_hospitals for volume in hospitals[name]}
+    for part, patients in split.items():
+        wrong = set(patients) - hidden if part == UNSEEN else set(patients) & hidden
+        if wrong:
+            says = "is of no unseen hospital" if part == UNSEEN else "is of an unseen hospital"
+            raise InputError(f"The split {study.split} has patient {min(wrong)} in {part}, who {says}: correct it.")
+
+
+def kept_split(path: Path, volumes: Iterable[Volume], parts: tuple[str, ...] = PARTS) -> dict[str, list[str]]:
     """The split in a file, as far as the data hold its patients; prints who is missing and who is left out.
 
     A random split changes with the patients of the data, so that a test patient of another release of the same data
@@ -38,15 +91,15 @@ def kept_split(path: Path, volumes: Iterable[Volume]) -> dict[str, list[str]]:
     Raises:
         InputError: The file is not a split, or the data hold none of the patients of a part.
     """
-    kept = read_json(path)
-    if not isinstance(kept, dict) or set(kept) != set(PARTS) or not all(isinstance(kept[part], list) for part in PARTS):
-        raise InputError(f"The split {path} must hold three lists of patients: {', '.join(PARTS)}.")
+    kept, count = read_json(path), {3: "three", 4: "four"}[len(parts)]
+    if not isinstance(kept, dict) or set(kept) != set(parts) or not all(isinstance(kept[part], list) for part in parts):
+        raise InputError(f"The split {path} must hold {count} lists of patients: {', '.join(parts)}.")
     found = {volume.patient for volume in volumes}
-    named = {patient for part in PARTS for patient in kept[part]}
+    named = {patient for part in parts for patient in kept[part]}
     for unused, says in ((found - named, "left out, in no part of it"), (named - found, "not in the data")):
         if unused:
             print(f"Split {path}: {says}: {', '.join(sorted(unused))}.")
-    split = {part: [patient for patient in kept[part] if patient in found] for part in PARTS}
+    split = {part: [patient for patient in kept[part] if patient in found] for part in parts}
     for part, patients in split.items():
         if not patients:
             raise InputError(

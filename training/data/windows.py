@@ -26,6 +26,7 @@ class Windows:
         volume: Number of each slice's volume, shape (n,).
         volume_names: Name of each volume.
         volume_patients: Patient of each volume.
+        volume_hospitals: Hospital of each volume; empty in caches of before hospitals were kept.
     """
 
     image: NDArray[np.float16]
@@ -33,6 +34,7 @@ class Windows:
     volume: NDArray[np.int64]
     volume_names: tuple[str, ...]
     volume_patients: tuple[str, ...]
+    volume_hospitals: tuple[str, ...] = ()
 
     def write(self, study: Study) -> None:
         """Write the cache into the study's folder, whole or not at all."""
@@ -55,12 +57,24 @@ class Windows:
                 stored["volume"],
                 tuple(stored["volume_names"].tolist()),
                 tuple(stored["volume_patients"].tolist()),
+                tuple(stored["volume_hospitals"].tolist()) if "volume_hospitals" in stored else (),
             )
 
     def rows_of(self, patients: list[str]) -> NDArray[np.int64]:
         """The slices of these patients, shape (m,)."""
         chosen = np.isin(np.array(self.volume_patients), patients)
         return np.flatnonzero(chosen[self.volume])
+
+    @property
+    def hospital_of(self) -> dict[str, str]:
+        """The hospital of each patient.
+
+        Raises:
+            InputError: The cache is of before hospitals were kept.
+        """
+        if len(self.volume_hospitals) < len(self.volume_patients):
+            raise InputError("The windows do not name the hospitals: delete windows.npz and prepare the study again.")
+        return dict(zip(self.volume_patients, self.volume_hospitals, strict=True))
 
     def rows_of_volume(self, name: str) -> NDArray[np.int64]:
         """The slices of this volume, in order, shape (m,)."""

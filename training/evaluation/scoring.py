@@ -17,7 +17,7 @@ from SegQualityQCLib.report.report import Status
 from SegQualityQCLib.report.volume_score import scored_share
 
 from ..candidates.perturbations import ALL_MASK_FAULTS, MEASURED_VARIANTS, read_perturbed
-from ..data.patients import Volume, find_volumes
+from ..data.patients import Volume, study_volumes
 from ..data.windows import Windows, margin_window
 from ..metrics.dice import dice_of_arrays
 from ..study.artifacts import write_arrays
@@ -91,7 +91,7 @@ def score_patients(study: Study, structure: Structure, estimator: NetworkEstimat
         InputError: No candidate could be scored.
     """
     windows = Windows.of(study)
-    chosen = [volume for volume in find_volumes(study.data) if volume.patient in patients]
+    chosen = [volume for volume in study_volumes(study) if volume.patient in patients]
     candidates = _candidates(study, structure, windows, chosen)
     slices: list[tuple[float, ...]] = []
     volumes: list[tuple[float, ...]] = []
@@ -116,8 +116,10 @@ def _candidates(
     candidates: dict[str, list[_Candidate]] = {volume.name: [] for volume in volumes}
     for path in candidate_files(study):
         with np.load(path) as stored:
-            labels = stored["labels"]
+            labels, saw = stored["labels"], stored["saw"] if "saw" in stored else np.zeros(len(windows.volume), bool)
         for name, places in rows.items():
+            if saw[places].any():
+                continue
             candidates[name].append(_Candidate(labels[places] == structure.label, np.full(len(places), NET)))
     masks, faults = (part[:MEASURED_VARIANTS] for part in read_perturbed(study, structure))
     for name, places in rows.items():

@@ -18,7 +18,7 @@ from SegQualityQCLib.estimators.distribution_check import ImageDistribution, des
 from SegQualityQCLib.estimators.networks.inputs import extract
 
 from ..candidates.perturbations import MEASURED_VARIANTS, read_perturbed
-from ..data.patients import find_volumes
+from ..data.patients import study_volumes
 from ..data.split import read_split
 from ..data.windows import Windows, margin_window
 from ..study.artifacts import read_json, write_json
@@ -74,7 +74,7 @@ def describe_windows(
     places = [(windows.centroids(m), m.any(axis=(1, 2))) for m in _candidates(study, structure, windows)]
     centres, drawn = (np.stack(part) for part in zip(*places, strict=True))
     described, owners = [], []
-    for volume in find_volumes(study.data):
+    for volume in study_volumes(study):
         if volume.patient not in patients:
             continue
         rows = windows.rows_of_volume(volume.name)

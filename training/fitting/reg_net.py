@@ -48,7 +48,7 @@ class RegTraining(lightning.LightningModule):
         study: The study.
         windows: Its cache.
         label: The structure's value in the reference labelmaps.
-        pools: Candidates of the U-nets, and perturbed reference masks.
+        pools: As of :class:`TrainingData`.
         rec_net: The trained REC-Net; ``None`` gives REG-Net the image.
         image_smoothing: Standard deviation in pixels of the Gaussian that blurs the image before the networks see it.
     """
@@ -58,7 +58,7 @@ class RegTraining(lightning.LightningModule):
         study: Study,
         windows: Windows,
         label: int,
-        pools: tuple[Pool, Pool],
+        pools: tuple[Pool, ...],
         rec_net: RecNet | None,
         image_smoothing: float = 0.0,
     ) -> None:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from ..candidates.made_pool import draw_kind, made_pool
 from ..candidates.pool import Pool, net_pool, perturbed_pool
 from ..data.split import read_split
 from ..data.windows import Windows
 from ..study.configuration import Structure, Study
 
-_NETS, _PERTURBED = 0, 1
+_NETS, _PERTURBED, _MADE = 0, 1, 2
+_VALIDATED = 2  # pools: made masks are only trained on
 _HELP = (  # where a bin of Dice holds no candidate
     "train the U-nets with other read-outs, or leave them out of the training samples by perturbed: 1.0 in sampling",
     "raise variants in sampling, or leave perturbed masks out of the training samples by perturbed: 0.0",
@@ -29,14 +31,14 @@ class TrainingData:
     Attributes:
         study: The study.
         windows: Its cache.
-        pools: Candidates of the U-nets, and perturbed reference masks.
+        pools: Candidates of the networks, perturbed reference masks, and where the study samples them made masks.
         train: Slices of the training patients, shape (n,).
         validation: Slices of the validation patients, shape (m,).
     """
 
     study: Study
     windows: Windows
-    pools: tuple[Pool, Pool]
+    pools: tuple[Pool, ...]
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
 
@@ -44,7 +46,7 @@ class TrainingData:
         """Balanced validation triples of each pool, the same for all REG-Nets of a study."""
         rng = np.random.default_rng(self.study.split_seed)
         loaders = []
-        for number, pool in enumerate(self.pools):
+        for number, pool in enumerate(self.pools[:_VALIDATED]):
             pairs = pool.draw(self.validation, self.study.sampling.validation, rng)
             triples = torch.from_numpy(np.column_stack([np.full(len(pairs), number), pairs]))
             loaders.append(DataLoader(TensorDataset(triples), 64))
@@ -54,10 +56,11 @@ class TrainingData:
 def training_data(study: Study, structure: Structure, without: str | None = None) -> TrainingData:
     """Read the candidates of a structure, without one mask fault if a variant asks for it."""
     windows, split = Windows.of(study), read_split(study)
+    made = (made_pool(study, structure, windows),) if study.sampling.made else ()
     return TrainingData(
         study,
         windows,
-        (net_pool(study, structure, windows), perturbed_pool(study, structure, windows, without)),
+        (net_pool(study, structure, windows), perturbed_pool(study, structure, windows, without), *made),
         windows.rows_of(split["train"]),
         windows.rows_of(split["validation"]),
     )
@@ -68,12 +71,12 @@ class BalancedSample(Dataset[Tensor]):
 
     Args:
         study: The study.
-        pools: Candidates of the U-nets, and perturbed reference masks.
+        pools: As of :class:`TrainingData`.
         rows: Slices to draw from.
         seed: Of the draw.
     """
 
-    def __init__(self, study: Study, pools: tuple[Pool, Pool], rows: NDArray[np.int64], seed: int) -> None:
+    def __init__(self, study: Study, pools: tuple[Pool, ...], rows: NDArray[np.int64], seed: int) -> None:
         self.study = study
         self.pools = pools
         self.rows = rows
@@ -89,8 +92,13 @@ class BalancedSample(Dataset[Tensor]):
         sampling = self.study.sampling
         rng = np.random.default_rng([self.seed, epoch])
         perturbed = round(sampling.train * sampling.perturbed)
+        made = {kind: round(sampling.train * share) for kind, share in sampling.made.items()}
         parts = []
-        for pool, count in ((_NETS, sampling.train - perturbed), (_PERTURBED, perturbed)):
+        for kind, count in made.items():
+            if count:
+                pairs = draw_kind(self.pools[_MADE], kind, self.rows, count, rng)
+                parts.append(np.column_stack([np.full(len(pairs), _MADE), pairs]))
+        for pool, count in ((_NETS, sampling.train - perturbed - sum(made.values())), (_PERTURBED, perturbed)):
             if count:
                 pairs = self.pools[pool].draw(self.rows, count, rng, repeat=sampling.fresh, every_bin=_HELP[pool])
                 parts.append(np.column_stack([np.full(len(pairs), pool), pairs]))

@@ -11,7 +11,7 @@ import torch
 
 from ..evaluation.epoch_times import minutes_an_epoch
 from ..study.configuration import Study
-from ..study.paths import rec_net_file
+from ..study.paths import fold_nets, rec_net_file
 from ..study.run import attacked_runs
 from .evaluated_runs import EvaluatedRun, evaluated_variants
 from .markdown import markdown_table
@@ -44,8 +44,12 @@ def timed_stages(study: Study, evaluated: list[EvaluatedRun]) -> list[str]:
     """The stages behind the models on the page, by the names that the workflow gives to their times."""
     first, nets = study.structures[0], study.candidate_nets
     stages = ["prepare", *(f"candidates-depth{d}-filters{f}" for d, f in product(nets.depths, nets.filters))]
+    stages += [
+        f"candidates-{net.name}" for net in fold_nets(study) if net.architecture.name != nets.unseen_architecture
+    ]
     for structure in dict.fromkeys(entry.run.structure for entry in evaluated):
         stages += [f"perturbed-{structure.key}", f"familiarity-{structure.key}"]
+        stages += [f"made-{structure.key}"] if study.sampling.made else []
     stages += _epochs_of_trainings(study, evaluated)
     attacked = attacked_runs(study, first) if study.attack_study else []
     for run in (entry.run for entry in evaluated):

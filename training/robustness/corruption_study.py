@@ -21,7 +21,7 @@ from SegQualityQCLib.estimators.networks.network_estimator import NetworkEstimat
 
 from ..attacks.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from ..candidates.pool import net_pool, perturbed_pool
-from ..data.patients import find_volumes
+from ..data.patients import study_volumes
 from ..data.split import read_split
 from ..data.windows import Windows
 from ..evaluation.provisional import evaluated_model
@@ -72,7 +72,7 @@ def _subjects(study: Study, structure: Structure, settings: AttackStudy) -> Iter
     windows = Windows.of(study)
     split = read_split(study)
     pool = (perturbed_pool if settings.perturbed == 1 else net_pool)(study, structure, windows)
-    volumes = [volume for volume in find_volumes(study.data) if volume.patient in split["test"]]
+    volumes = [volume for volume in study_volumes(study) if volume.patient in split["test"]]
     for place in np.unique(np.linspace(0, len(volumes) - 1, settings.volumes).round().astype(int)):
         volume = volumes[place]
         rows = windows.rows_of_volume(volume.name)

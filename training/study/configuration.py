@@ -9,6 +9,7 @@ from typing import Any
 from SegQualityQCLib.errors import InputError
 
 METHODS = ("rec-reg", "direct")  # by the difference image, by the image
+MADE_MASKS = ("reference", "blend", "extra slice", "empty mask")  # kinds of masks made of the reference
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ class DataSource:
     """Where the patients are.
 
     Attributes:
-        layout: ``acdc``, the challenge's own, or ``nnunet``, nnU-Net's raw one.
+        layout: ``acdc`` or ``mnms``, those of the challenges ACDC and M&Ms, or ``nnunet``, nnU-Net's raw one.
         root: A folder, or the environment variable that names it.
         modality: Of the images, for the model's metadata and card.
         patients: How many are taken, in turn from the groups of diagnosis; ``None`` takes all.
         release: The patients and files of ACDC that these are, for the model's card.
+        hospital: Name of the hospital, for layouts that name none; ``None`` takes the name of the layout.
     """
 
     layout: str
@@ -51,6 +53,7 @@ class DataSource:
     modality: str = "MR"
     patients: int | None = None
     release: str | None = None
+    hospital: str | None = None
 
     @property
     def of_the_paper(self) -> bool:
@@ -90,8 +93,34 @@ class RegNetFit(Fit):
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """A network of MONAI that draws candidates of patients that it never saw.
+
+    Attributes:
+        name: Of its files.
+        network: Its class: ``AttentionUnet``, ``BasicUNet``, ``DynUNet``, ``SegResNet`` or ``UNet``.
+        sizes: Arguments of the class, beside the dimensions and the channels of input and output.
+        readouts: Epochs after which it draws its candidates, ascending; the last one ends the training.
+        learning_rate: At the peak of the one-cycle schedule.
+        batch_size: Slices of a step.
+        slices: Slices of an epoch, drawn at random; ``None`` takes all.
+    """
+
+    name: str
+    network: str
+    sizes: dict[str, Any]
+    readouts: tuple[int, ...]
+    learning_rate: float = 2e-3
+    batch_size: int = 16
+    slices: int | None = None
+
+
+@dataclass(frozen=True)
 class CandidateNets:
-    """The U-nets that draw candidates: one for each depth with each number of filters.
+    """The networks that draw candidates: U-nets of each depth with each number of filters, or architectures by folds.
+
+    The U-nets are trained on all training patients, and draw these too. An architecture is trained once for each fold,
+    and draws only patients that are not in it.
 
     Attributes:
         depths: Levels of the U-nets.
@@ -99,13 +128,22 @@ class CandidateNets:
         readouts: Epochs after which each draws its candidates, ascending; the last one ends the training.
         learning_rate: At the peak of the one-cycle schedule.
         batch_size: Slices of a step.
+        architectures: The architectures in the order of their training.
+        unseen_architecture: Name of the one whose candidates no REG-Net is trained on; it is trained on all training
+            patients.
+        hospitals: Each one's training patients are a fold.
+        parts: Equal parts of all training patients that are folds too; 0 for none.
     """
 
-    depths: tuple[int, ...]
-    filters: tuple[int, ...]
-    readouts: tuple[int, ...]
+    depths: tuple[int, ...] = ()
+    filters: tuple[int, ...] = ()
+    readouts: tuple[int, ...] = ()
     learning_rate: float = 2e-3
     batch_size: int = 16
+    architectures: tuple[Architecture, ...] = ()
+    unseen_architecture: str | None = None
+    hospitals: tuple[str, ...] = ()
+    parts: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,6 +157,9 @@ class Sampling:
         fresh: Draw the training slices anew each epoch (else once, as in the paper).
         perturbed: Share of perturbed reference masks among the training slices (0 in the paper).
         variants: Perturbed masks made of each reference slice.
+        made: Share of each kind of made mask among the training slices: ``reference``, ``blend`` (between a network's
+            candidate and the reference), ``extra slice`` or ``empty mask``.
+        blends: Blends made of each reference slice.
     """
 
     train: int = 3200
@@ -127,6 +168,8 @@ class Sampling:
     fresh: bool = True
     perturbed: float = 0.5
     variants: int = 16
+    made: dict[str, float] = field(default_factory=dict)
+    blends: int = 4
 
 
 @dataclass(frozen=True)
@@ -274,7 +317,10 @@ class Study:
         ablation: How the variants are trained.
         split_seed: Of the random split of the patients, and of the random samples of slices.
         split: File of the split, relative to the folder where training runs. Only its patients are used, as far as the
-            data hold them; ``None`` splits all patients at random.
+            data hold them; ``None`` splits the patients of each hospital at random.
+        further_data: Where more patients are.
+        unseen_hospitals: Hospitals that nothing is trained on; their patients are a part ``unseen`` of the split.
+        hospital_splits: File of the split of a hospital, by its name, while ``split`` is ``None``.
         familiarity_margin: Factor on the threshold of the distribution check; above 1 where too few patients show how
             images vary.
         hardening: How the first structure's REG-Nets are made robust against attacks, by method; a method that is left
@@ -305,6 +351,9 @@ class Study:
     ablation: Ablation = field(default_factory=Ablation)
     split_seed: int = 0
     split: str | None = None
+    further_data: tuple[DataSource, ...] = ()
+    unseen_hospitals: tuple[str, ...] = ()
+    hospital_splits: dict[str, str] = field(default_factory=dict)
     familiarity_margin: float = 1.0
     hardening: dict[str, Hardening] = field(default_factory=dict)
     attack_study: AttackStudy | None = None
@@ -313,6 +362,11 @@ class Study:
     version: str = "0.1.0"
     precision: str = "bf16-mixed"
     runs: Path = Path("runs")
+
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """Where all patients are."""
+        return (self.data, *self.further_data)
 
     @property
     def folder(self) -> Path:

@@ -22,7 +22,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from SegQualityQCLib.errors import InputError
 
-from .configuration import METHODS, Study
+from .configuration import MADE_MASKS, METHODS, CandidateNets, Study
 
 _Hook = Callable[[Any, Any], Any]  # value, type -> setting
 
@@ -51,6 +51,8 @@ def read_study(path: str | Path, runs: str | Path | None = None) -> Study:
     _check_methods(study, path)
     _check_seeds(study, path)
     _check_structures(study, path)
+    _check_candidate_nets(study.candidate_nets, path)
+    _check_made(study, path)
     _check_sizes(study, path)
     return study
 
@@ -160,6 +162,43 @@ def _check_structures(study: Study, path: str | Path) -> None:
                 f"not {structure.warm_start!r}."
             )
         earlier.append(structure.key)
+
+
+def _check_candidate_nets(nets: CandidateNets, path: str | Path) -> None:
+    """Either U-nets or architectures by folds; each has what it needs."""
+    where = f"{path}: candidate_nets"
+    if not nets.architectures:
+        for name in ("depths", "filters", "readouts"):
+            if not getattr(nets, name):
+                raise InputError(f"{where}: {name} is missing.")
+        if nets.unseen_architecture or nets.hospitals or nets.parts:
+            raise InputError(f"{where}: unseen_architecture, hospitals and parts need architectures.")
+        return
+    if nets.depths or nets.filters or nets.readouts:
+        raise InputError(f"{where}: give depths, filters and readouts, or architectures, not both.")
+    names = [architecture.name for architecture in nets.architectures]
+    if len(set(names)) < len(names):
+        raise InputError(f"{where}: two architectures have the same name: {', '.join(sorted(names))}.")
+    if nets.unseen_architecture not in (None, *names):
+        raise InputError(
+            f"{where}: unseen_architecture must be one of {', '.join(names)}, not {nets.unseen_architecture!r}."
+        )
+    if set(names) == {nets.unseen_architecture}:
+        raise InputError(f"{where}: name an architecture beside the unseen one, to train REG-Nets on its candidates.")
+    if nets.parts == 1 or nets.parts < 0 or not (nets.hospitals or nets.parts):
+        raise InputError(f"{where}: folds are needed: name hospitals, or parts of at least 2.")
+    for architecture in nets.architectures:
+        ascending = sorted(set(architecture.readouts)) == list(architecture.readouts)
+        if not architecture.readouts or not ascending or architecture.readouts[0] < 1:
+            raise InputError(f"{where}: readouts of {architecture.name} must be ascending epochs from 1 on.")
+
+
+def _check_made(study: Study, path: str | Path) -> None:
+    made, perturbed = study.sampling.made, study.sampling.perturbed
+    if not set(made) <= set(MADE_MASKS):
+        raise InputError(f"{path}: sampling: made must hold shares of {', '.join(MADE_MASKS)}, and nothing else.")
+    if min((perturbed, *made.values())) < 0 or perturbed + sum(made.values()) > 1:
+        raise InputError(f"{path}: sampling: the shares of perturbed and made masks must be from 0 to 1 in all.")
 
 
 def _check_sizes(study: Study, path: str | Path) -> None:
