@@ -41,6 +41,15 @@ def acdc_root() -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def mnms_root(acdc_root) -> Path:
+    """The M&Ms data: MNMS_ROOT, or beside ACDC's; tests that need it skip elsewhere."""
+    root = Path(os.environ.get("MNMS_ROOT") or acdc_root.parent / "mnms")
+    if not (root / "patients.csv").is_file():
+        pytest.skip("the M&Ms data is not there: set MNMS_ROOT to try several hospitals")
+    return root
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
     """A folder with the demo heart, as image.nii.gz and labels.nii.gz."""

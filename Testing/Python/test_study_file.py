@@ -62,3 +62,36 @@ def test_a_wrong_setting_is_named(repository, tmp_path, before, after, said):
 def test_the_papers_study_makes_the_papers_attacks_too(repository):
     study = read_study(repository / "training" / "configs" / "acdc-paper.yaml")
     assert study.attack_study.eps == (0.0, 0.05, 0.1, 0.2, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("  parts: 2\n", "  parts: 1\n", "folds are needed: name hospitals, or parts of at least 2"),
+        (
+            "  parts: 2\n",
+            "  parts: 2\n  depths: [2]\n",
+            "give depths, filters and readouts, or architectures, not both",
+        ),
+        ("unseen_architecture: other", "unseen_architecture: others", "must be one of small, other, not 'others'"),
+        ("{name: small", "{name: other", "two architectures have the same name"),
+        ("readouts: [2, 12]", "readouts: [12, 2]", "readouts of small must be ascending epochs from 1 on"),
+        ("made: {reference", "made: {references", "made must hold shares of reference, blend, extra slice, empty mask"),
+        ("made: {reference: 0.1", "made: {reference: 0.3", "shares of perturbed and made masks must be from 0 to 1"),
+    ],
+)
+def test_a_wrong_setting_of_several_hospitals_is_named(repository, tmp_path, before, after, said):
+    text = (repository / "training" / "configs" / "heart-smoke.yaml").read_text(encoding="utf-8")
+    assert before in text
+    path = tmp_path / "study.yaml"
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        read_study(path)
+
+
+def test_a_study_without_read_outs_is_refused(repository, tmp_path):
+    text = (repository / "training" / "configs" / "acdc-smoke.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "study.yaml"
+    path.write_text(text.replace("readouts: [5, 20], ", ""), encoding="utf-8")
+    with pytest.raises(InputError, match="candidate_nets: readouts is missing"):
+        read_study(path)

@@ -19,6 +19,7 @@ from SegQualityQCLib.errors import InputError
 
 pytest.importorskip("lightning", reason="the training extra is not installed")
 
+from training.data.split import read_split
 from training.export.bundling import load_networks
 from training.fitting.restore import restore
 from training.pages.evaluated_runs import evaluated_runs
@@ -26,6 +27,7 @@ from training.pages.training_times import timed_stages
 from training.robustness.attack_study import attack_model
 from training.study.artifacts import read_json, write_json
 from training.study.configuration import Study
+from training.study.paths import candidate_files, made_folder, unseen_candidate_files
 from training.study.run import Run
 from training.study.study_file import read_study
 
@@ -171,3 +173,15 @@ def test_the_seed_that_a_study_names_is_hardened_and_exported(repository, tmp_pa
     (exported,) = ((seed, rest) for stage, seed, rest in stages if stage == "training.export.export")
     assert exported[0] == "1"
     assert "--variant hardened" in exported[1]
+
+
+def test_the_workflow_draws_candidates_of_several_hospitals(repository, acdc_root, mnms_root, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACDC_ROOT", str(acdc_root))
+    monkeypatch.setenv("MNMS_ROOT", str(mnms_root))
+    config = "training/configs/heart-smoke.yaml"
+    run = snakemake(repository, tmp_path, "all_candidates", study=config)
+    assert run.returncode == 0, run.stderr[-4000:]
+    study = read_study(repository / config, tmp_path)
+    assert all(path.is_file() for path in (*candidate_files(study), *unseen_candidate_files(study)))
+    assert set(read_split(study)) == {"train", "validation", "test", "unseen"}
+    assert all(read_json(made_folder(study, study.structures[0]) / "counts.json").values())

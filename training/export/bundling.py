@@ -54,7 +54,7 @@ def write_bundle(
     Raises:
         ReportError: A file cannot be written.
     """
-    provenance = provenance_of(run.study.data)
+    provenance = provenance_of(*run.study.sources)
     with replaced_folder(folder) as partial:
         for part in ("configs", "models", "docs"):
             (partial / part).mkdir()

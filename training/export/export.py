@@ -94,7 +94,7 @@ def model_card(run: Run, figures: dict[str, Any], split: dict[str, list[str]]) -
     """The model card in Markdown."""
     study = run.study
     rows = "\n".join(f"| {name} | {value:.3f} | {_MEANING[name]} |" for name, value in summary(figures).items())
-    provenance = provenance_of(study.data)
+    provenance = provenance_of(*study.sources)
     patients = ", ".join(f"{len(names)} {part}" for part, names in split.items())
     patients = f"{sum(map(len, split.values()))} patients, of them {patients}"
     return f"""# {run.bundle_name} {study.version}

@@ -46,8 +46,43 @@ for non-commercial research only.
 )
 
 
-def provenance_of(source: DataSource) -> Provenance:
+_MNMS = Provenance(
+    images="short-axis cardiac cine-MRI",
+    data="M&Ms 2020 (Campello et al., IEEE TMI 40(12), 2021), end-diastole and end-systole",
+    limits="It was not trained on other sequences, views and organs, and the distribution check, which calls such\n"
+    "images unfamiliar, is not perfect.",
+    licence="for research",
+    licence_text="""\
+The weights in this folder were trained on data of the M&Ms challenge (Campello et al., IEEE TMI 40(12), 2021), which
+are given for research: cite the paper, and ask its organisers before any other use.
+""",
+    authors="The SegQualityQC developers",
+)
+
+
+def provenance_of(*sources: DataSource) -> Provenance:
     """The provenance of models that are trained on these data; a field that ``dataset.json`` lacks is "not stated"."""
+    each = [_of_one(source) for source in sources]
+    if len(each) == 1:
+        return each[0]
+
+    def joined(name: str, between: str) -> str:
+        return between.join(dict.fromkeys(getattr(one, name) for one in each))
+
+    return Provenance(
+        images=joined("images", " and "),
+        data=joined("data", "; and "),
+        limits="It was not trained on images unlike these data, and the distribution check, which calls such\n"
+        "images unfamiliar, is not perfect.",
+        licence=joined("licence", "; "),
+        licence_text=joined("licence_text", "\n"),
+        authors=joined("authors", ", "),
+    )
+
+
+def _of_one(source: DataSource) -> Provenance:
+    if source.layout == "mnms":
+        return _MNMS
     if source.layout == "acdc":
         return replace(_ACDC, data=f"{_ACDC.data}; {source.release}") if source.release else _ACDC
     said = nnunet_description(data_root(source))
