@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_command
 
 import SegQualityQCLib
@@ -131,8 +132,9 @@ def test_no_shortcut_of_the_panel_is_a_letter_that_altgr_types():
 
 
 def test_the_study_of_the_tutorial_is_one_that_training_reads(tmp_path):
-    """The study alone, and with the sections for attacks and hardening appended."""
-    study, attacks = re.findall(r"^```yaml\n(.*?)^```", text_of("docs/train-a-model.md"), re.MULTILINE | re.DOTALL)
+    """The study alone, with the sections for attacks and hardening appended, and with those of several hospitals."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text_of("docs/train-a-model.md"), re.MULTILINE | re.DOTALL)
+    study, attacks, hospitals = blocks
     (tmp_path / "liver.yaml").write_text(study, encoding="utf-8")
     read = read_study(tmp_path / "liver.yaml")
     assert read.structure("liver").label == 1
@@ -143,6 +145,14 @@ def test_the_study_of_the_tutorial_is_one_that_training_reads(tmp_path):
     assert read.attack_study == bundled.attack_study
     assert read.hardening["direct"] == dataclasses.replace(bundled.hardening["direct"], bundled=False, seed=None)
     assert len(attacked_runs(read, read.structure("liver"))) == 3
+    several = yaml.safe_load(study) | yaml.safe_load(hospitals)
+    (tmp_path / "several.yaml").write_text(yaml.safe_dump(several), encoding="utf-8")
+    read = read_study(tmp_path / "several.yaml")
+    heart = read_study(ROOT / "training" / "configs" / "heart-cpu.yaml")
+    assert read.unseen_hospitals == heart.unseen_hospitals
+    assert read.candidate_nets.hospitals == heart.candidate_nets.hospitals
+    assert read.candidate_nets.unseen_architecture == heart.candidate_nets.unseen_architecture
+    assert read.sampling.made == heart.sampling.made
 
 
 def test_the_reference_explains_every_setting_of_a_study():
