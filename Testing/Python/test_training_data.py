@@ -294,6 +294,7 @@ def test_a_study_keeps_to_the_split_that_it_names_and_says_who_is_left_out(repos
     [
         ({"train": ["heart_0"], "validation": ["heart_1"]}, "must hold three lists"),
         ({"train": ["heart_0"], "validation": ["heart_1"], "test": ["heart_8"]}, "No test patient of the split"),
+        ({"train": ["heart_0"], "validation": ["heart_1"], "test": ["heart_0"]}, "names patient heart_0 twice"),
     ],
 )
 def test_a_split_that_cannot_be_kept_is_refused(repository, nnunet, tmp_path, kept, said):

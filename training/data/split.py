@@ -89,13 +89,17 @@ def kept_split(path: Path, volumes: Iterable[Volume], parts: tuple[str, ...] = P
     may be one that a network was trained on.
 
     Raises:
-        InputError: The file is not a split, or the data hold none of the patients of a part.
+        InputError: The file is not a split, names a patient twice, or the data hold none of the patients of a part.
     """
     kept, count = read_json(path), {3: "three", 4: "four"}[len(parts)]
     if not isinstance(kept, dict) or set(kept) != set(parts) or not all(isinstance(kept[part], list) for part in parts):
         raise InputError(f"The split {path} must hold {count} lists of patients: {', '.join(parts)}.")
+    in_line = [patient for part in parts for patient in kept[part]]
+    twice = {patient for patient in in_line if in_line.count(patient) > 1}
+    if twice:
+        raise InputError(f"The split {path} names patient {min(twice)} twice: a patient is in one part only.")
     found = {volume.patient for volume in volumes}
-    named = {patient for part in parts for patient in kept[part]}
+    named = set(in_line)
     for unused, says in ((found - named, "left out, in no part of it"), (named - found, "not in the data")):
         if unused:
             print(f"Split {path}: {says}: {', '.join(sorted(unused))}.")
