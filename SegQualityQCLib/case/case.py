@@ -139,13 +139,15 @@ class Case:
             segmentation: 3-D labelmap; every pixel above 0 is drawn.
         """
         mask = sitk.NotEqual(segmentation, 0)
-        flags = tuple(flag for flag in self.flags if flag != CROPPED)
+        flags = tuple(flag for flag in self.flags if flag not in (CROPPED, MOVED))
+        offset = offset_mm(mask, self.image)
         if same_grid(mask, self.image):
             mask.CopyInformation(self.image)
         else:
             flags += (CROPPED,) if drawn_outside(mask, self.image) else ()
             mask = resampled_onto(self.image, mask)
-        return replace(self, mask=mask, flags=flags)
+        flags += (MOVED,) if offset else ()
+        return replace(self, mask=mask, flags=flags, offset_mm=offset)
 
     @property
     def inputs(self) -> frozenset[CaseInput]:

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 from ..errors import InputError
 from ..storage.safe_text import printable
-from .checks.truncation import opened
 
 _ITK_SNAP = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"\s*')  # value, colour, visibility twice, name
 _COLOUR_TABLE = re.compile(r"\s*(\d+)\s+(\S+)(?:\s+[\d.]+){3,4}\s*")  # value, name, colour
@@ -116,6 +115,8 @@ def names_in_nifti(path: Path) -> dict[int, str]:
     Returns:
         The name of each label; nothing where the file has no such extension.
     """
+    from .checks.truncation import opened  # SimpleITK: worklists, which read names too, need the standard library alone
+
     try:
         with opened(path) as file:
             header = file.read(_HEADER_BYTES + _MARK_BYTES)

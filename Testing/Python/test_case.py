@@ -61,8 +61,8 @@ def test_a_segmentation_partly_outside_the_image_is_flagged():
     moved = image_of(square())
     moved.SetOrigin((25.0, 0.0, 0.0))
     case = Case.from_images(image_of(gradient()), moved)
-    assert case.flags == ("cropped_to_image",)
-    assert case.with_mask(moved).flags == ("cropped_to_image",)
+    assert case.flags == ("cropped_to_image", "moved_against_image")
+    assert case.with_mask(moved).flags == ("cropped_to_image", "moved_against_image")
     assert case.with_mask(image_of(square())).flags == ()
     assert case.with_mask(moved * 0).flags == ()
 
