@@ -140,7 +140,7 @@ class Case:
         """
         mask = sitk.NotEqual(segmentation, 0)
         flags = tuple(flag for flag in self.flags if flag not in (CROPPED, MOVED))
-        offset = offset_mm(mask, self.image)
+        offset = offset_mm(mask, self.image) if np.any(sitk.GetArrayViewFromImage(mask)) else 0.0
         if same_grid(mask, self.image):
             mask.CopyInformation(self.image)
         else:
