@@ -228,7 +228,9 @@ def cmake_lists_the_files(extension: Extension) -> Iterator[str]:
         yield f"the folder SegQualityQC holds {', '.join(sorted(module))}: only the module belongs there"
     folders = {Path(name).parent for name in scripts}
     for path in (path.relative_to(extension.root) for path in extension.files()):
-        unlisted = path.suffix == ".py" and path.parent in folders and path.as_posix() not in scripts
+        # The command is not installed, nor the file that starts it.
+        listed = path.as_posix() in scripts or path.name == "__main__.py"
+        unlisted = path.suffix == ".py" and path.parent in folders and not listed
         if unlisted and not _foreign_imports(extension, extension.root / path):
             yield f"{path.as_posix()} is there and not listed"
         if path.parts[0] == "Resources" and path.as_posix() not in resources:
