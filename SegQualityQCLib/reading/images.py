@@ -62,7 +62,9 @@ def read_file(path: Path, role: str, frame: int | None = None) -> sitk.Image:
         image = read_multiframe(path, role, frame)
         if image is not None:
             return image
-    return chosen_frame(_read_by_itk(path, role), frame, f"The {role} {path}")
+    stored = _read_by_itk(path, role)
+    # Of a segmentation or a probability map, four dimensions mean something else than frames.
+    return chosen_frame(stored, frame, f"The {role} {path}") if role == "image" else stored
 
 
 def chosen_frame(image: sitk.Image, frame: int | None, what: str) -> sitk.Image:
