@@ -33,11 +33,8 @@ from SegQualityQCLib.report.report import QualityReport, Status
 
 MYOCARDIUM = 2
 SEGMENT = "LV myocardium"
-STORAGES = [
-    (order, flips)
-    for order in itertools.permutations(range(3))
-    for flips in ((False, False, False), (True, False, True))
-]
+FLIPS = ((False, False, False), (True, False, True))
+STORAGES = list(zip(itertools.permutations(range(3)), itertools.cycle(FLIPS), strict=False))
 
 
 NEED_NO_TRAINING = [name for name, family in FAMILIES.items() if family.built_in]
