@@ -83,7 +83,7 @@ def _without_training(method: Method, case: Case) -> ModelBundle:
     lacking = sorted(need.value for need in FAMILIES[method.value].requires - case.inputs)
     if CaseInput.SAMPLES.value in lacking or CaseInput.PROBABILITIES.value in lacking:
         raise InputError(
-            f"The method {method} needs {' and '.join(lacking)} of {case.segment} in {case.segmentation_name}, which "
-            f"there are none of: give --{lacking[0]}, or in a manifest the column {lacking[0]}."
+            f"The method {method} needs {' and '.join(lacking)} of {case.segment} in {case.segmentation_name}: give "
+            f"--{lacking[0]}, or in a manifest the column {lacking[0]}."
         )
     return built_in_bundle(method.value)
