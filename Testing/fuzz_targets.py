@@ -15,9 +15,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from SegQualityQCLib.bundles.catalogue import find_bundle
+from SegQualityQCLib.cohort.case_result import CaseResult
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, case_row
+from SegQualityQCLib.cohort.results import CohortFolder, case_row
 from SegQualityQCLib.errors import SegQualityError
 from SegQualityQCLib.estimators.selection import load_bundle
 from SegQualityQCLib.reading.cases import read_cases

@@ -13,9 +13,10 @@ from ..report.colours import hex_colour_of
 from ..report.report import QualityReport, SliceScore
 from ..report.wording import remark, short_words
 from ..storage.atomic_files import write_text_atomically
+from .case_result import CaseResult
 from .manifest import CohortCase
 from .pictures import LARGE, THUMBNAIL, UNITS
-from .results import CaseResult, CohortFolder, urgency
+from .results import CohortFolder, urgency
 
 MOST_PICTURES = 1000
 """Number of cases, the worst ones, that have pictures: about 40 MB."""

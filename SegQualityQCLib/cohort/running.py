@@ -31,9 +31,10 @@ from ..estimators.built_in import built_in_bundle
 from ..estimators.loading import check_device
 from ..estimators.registry import FAMILIES
 from ..estimators.selection import load_bundle
+from .case_result import CaseResult, request_of
 from .manifest import CohortCase
 from .page import write_page
-from .results import CaseResult, CohortFolder, Judged, request_of
+from .results import CohortFolder, Judged
 from .scoring import Scored, ScoringOptions, score_case
 
 # So many cases are under way for each thread of the workers: none is idle, and the memory is the same for any cohort.

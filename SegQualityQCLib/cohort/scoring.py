@@ -15,9 +15,9 @@ from ..estimators.loading import EstimatorCache
 from ..estimators.methods import Method
 from ..reading.cases import read_cases
 from ..reading.patterns import listed_files
+from .case_result import CaseResult, request_of
 from .manifest import CohortCase
 from .pictures import case_pictures
-from .results import CaseResult, request_of
 
 # Two threads of a worker read and resample ahead of each other, but the networks run for one case at a time: they fill
 # a core by themselves, and two would only double the memory.

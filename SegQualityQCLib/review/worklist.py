@@ -13,8 +13,9 @@ import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
+from ..cohort.case_result import CaseResult
 from ..cohort.manifest import CohortCase, read_manifest
-from ..cohort.results import CaseResult, CohortFolder
+from ..cohort.results import CohortFolder
 from ..errors import WorklistError
 from ..storage.portable_paths import portable
 from ..storage.saved_versions import publish_version

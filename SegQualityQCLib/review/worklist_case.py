@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..cohort.case_result import CaseResult
 from ..cohort.manifest import CohortCase
-from ..cohort.results import CaseResult, urgency
+from ..cohort.results import urgency
 from ..report.codes import CaseFlag
 from ..storage.portable_paths import absolute, portable
 from ..storage.saved_versions import version_number

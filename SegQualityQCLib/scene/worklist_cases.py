@@ -10,7 +10,7 @@ import slicer
 
 from ..case.checks import checked_geometry, name_of_label
 from ..case.grids import AXIS_NAMES
-from ..cohort.results import CaseResult
+from ..cohort.case_result import CaseResult
 from ..errors import InputError
 from ..reading.images import read_image
 from ..reading.seg_nrrd import has_segments

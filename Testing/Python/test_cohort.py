@@ -13,8 +13,9 @@ import SimpleITK as sitk
 from cohort_cases import rows, some_cases
 from command_line import segquality
 
+from SegQualityQCLib.cohort.case_result import request_of
 from SegQualityQCLib.cohort.manifest import CohortCase, find_cases
-from SegQualityQCLib.cohort.results import CohortFolder, request_of
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.cohort.running import run_cohort
 from SegQualityQCLib.cohort.scoring import ScoringOptions, score_case
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images, demo_reference

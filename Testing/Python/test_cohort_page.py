@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from SegQualityQCLib.cohort.case_result import CaseResult
 from SegQualityQCLib.cohort.manifest import CohortCase
 from SegQualityQCLib.cohort.page import histogram, write_page
 from SegQualityQCLib.cohort.pictures import MOST_THUMBNAILS, case_pictures, shown_slices
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.report.report import QualityReport, Status

@@ -7,9 +7,10 @@ import pytest
 import SimpleITK as sitk
 from cohort_cases import rows
 
+from SegQualityQCLib.cohort.case_result import request_of
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
-from SegQualityQCLib.cohort.results import CohortFolder, request_of
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.cohort.scoring import ScoringOptions, score_case
 from SegQualityQCLib.demo import MYOCARDIUM, demo_images
 from SegQualityQCLib.errors import InputError

@@ -11,8 +11,9 @@ from dicom_files import enhanced, rtstruct_of, seg_of, series_of, write, write_s
 from test_dicom_contours import in_space, square
 from test_dicom_seg import turned
 
+from SegQualityQCLib.cohort.case_result import request_of
 from SegQualityQCLib.cohort.manifest import CohortCase, find_cases, read_manifest
-from SegQualityQCLib.cohort.results import CohortFolder, request_of
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.cohort.scoring import ScoringOptions, score_case
 from SegQualityQCLib.demo import demo_images, demo_reference
 from SegQualityQCLib.errors import InputError

@@ -14,8 +14,9 @@ from slicer_harness.application import open_panel, process_events, start
 from slicer_harness.editing import edit_slice
 
 from SegQualityQCLib.case.case import Case
+from SegQualityQCLib.cohort.case_result import CaseResult, request_of
 from SegQualityQCLib.cohort.manifest import find_cases
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder, request_of
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.demo import demo_images
 from SegQualityQCLib.estimators.loading import load_estimator
 from SegQualityQCLib.review.worklist import ReviewStatus, Worklist

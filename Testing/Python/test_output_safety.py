@@ -15,10 +15,11 @@ import pytest
 import SimpleITK as sitk
 from command_line import segquality
 
+from SegQualityQCLib.cohort.case_result import CaseResult
 from SegQualityQCLib.cohort.manifest import CohortCase, read_manifest
 from SegQualityQCLib.cohort.page import write_page
 from SegQualityQCLib.cohort.pictures import case_pictures
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.demo import demo_case, demo_images
 from SegQualityQCLib.errors import InputError
 from SegQualityQCLib.estimators.loading import load_estimator

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from worklist_files import cohort, manifest
 
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
+from SegQualityQCLib.cohort.case_result import CaseResult
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.demo import demo_case
 from SegQualityQCLib.errors import WorklistError
 from SegQualityQCLib.estimators.loading import load_estimator

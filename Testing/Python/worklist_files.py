@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from SegQualityQCLib.cohort.case_result import CaseResult
 from SegQualityQCLib.cohort.manifest import CohortCase
-from SegQualityQCLib.cohort.results import CaseResult, CohortFolder
+from SegQualityQCLib.cohort.results import CohortFolder
 from SegQualityQCLib.report.report import QualityReport
 
 
