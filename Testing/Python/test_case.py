@@ -162,13 +162,14 @@ def test_slices_that_reach_outside_are_named():
 
 
 angles = st.floats(-np.pi, np.pi)
+HEART = (demo_images()[0], sitk.Cast(demo_reference() == 2, sitk.sitkUInt8))  # made once: it takes longer than the test
 
 
 @settings(max_examples=25)
 @example([0, 1, 2], (False, False, False), 0.0, 4.5551028888841603e-299, 1.0)  # ITK's inverse was NaN
 @given(st.permutations(range(3)), st.tuples(*[st.booleans()] * 3), angles, angles, angles)
 def test_a_window_holds_the_same_however_the_volume_is_stored_or_turned(order, flips, a, b, c):
-    images = [demo_images()[0], sitk.Cast(demo_reference() == 2, sitk.sitkUInt8)]
+    images = [sitk.Image(image) for image in HEART]
     turn = np.array(sitk.Euler3DTransform((0, 0, 0), a, b, c).GetMatrix()).reshape(3, 3)
     for image in images:
         image.SetDirection((turn @ np.array(image.GetDirection()).reshape(3, 3)).ravel().tolist())

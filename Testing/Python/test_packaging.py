@@ -32,8 +32,9 @@ def test_the_wheel_holds_the_library_with_its_models_and_nothing_else(installed)
 
 def test_the_installed_library_finds_its_models_away_from_the_checkout(installed, tmp_path):
     code = (
-        "import SegQualityQCLib.bundles.bundle as b, SegQualityQCLib\n"
-        "print(SegQualityQCLib.__file__); print(*[b.ModelBundle.load(p).name for p in b.available_bundles()])"
+        "import SegQualityQCLib; from SegQualityQCLib.bundles.catalogue import available_bundles\n"
+        "bundles = [SegQualityQCLib.ModelBundle.load(path) for path in available_bundles()]\n"
+        "print(SegQualityQCLib.__file__); print(*[bundle.name for bundle in bundles])"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     run = subprocess.run(

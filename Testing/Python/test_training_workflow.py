@@ -175,6 +175,7 @@ def test_the_seed_that_a_study_names_is_hardened_and_exported(repository, tmp_pa
     assert "--variant hardened" in exported[1]
 
 
+@pytest.mark.slow
 def test_the_workflow_draws_candidates_of_several_hospitals(repository, acdc_root, mnms_root, tmp_path, monkeypatch):
     monkeypatch.setenv("ACDC_ROOT", str(acdc_root))
     monkeypatch.setenv("MNMS_ROOT", str(mnms_root))

@@ -136,7 +136,7 @@ def test_a_released_case_is_as_it_was_and_a_decided_one_can_be_opened_again(tmp_
     worklist.open_case("case 0")
     worklist.release("case 0")
     assert (worklist.case("case 0").status, worklist.case("case 0").comment) == (ReviewStatus.ACCEPTED, "fine")
-    with pytest.raises(WorklistError, match="no decision"):
+    with pytest.raises(WorklistError, match="not a decision"):
         worklist.decide("case 0", ReviewStatus.TODO)
 
 
