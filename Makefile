@@ -29,7 +29,7 @@ docs: $(VENV)/.installed-test
 pictures: $(VENV)/.installed-test $(VENV)-pictures/.installed
 	$(BIN)/python docs/make_pictures.py --views-python $(VENV)-pictures/bin/python
 
-# The figures in README, from training/results.
+# The figures in README and docs/accuracy.md, from training/results.
 readme: $(VENV)/bin/python
 	$(BIN)/python docs/update_readme.py
 

@@ -70,7 +70,7 @@ class CaseFlag(Code):
     SEGMENT_LEFT_OUT = "segment_left_out"
     """Other segments of the file lie wholly outside the image and were left out."""
     NOT_CALIBRATED = "not_calibrated"
-    """The numbers are no predicted Dice and have no interval; the measure of the report says what they are."""
+    """The numbers are not a predicted Dice and have no interval; the measure of the report says what they are."""
     SAMPLE_LEFT_OUT = "sample_left_out"
     """A sample is the candidate itself and was left out."""
     SAMPLES_RESAMPLED = "samples_resampled"

@@ -36,7 +36,7 @@ def csv_rows(report: QualityReport) -> list[list[str]]:
 
 
 def _flags(report: QualityReport, score: SliceScore) -> list[str]:
-    """The flags of a slice; a number that is no predicted Dice is marked in its own row."""
+    """The flags of a slice; a number that is not a predicted Dice is marked in its own row."""
     plain = report.is_calibrated or score.dice is None
     return [*score.flags, *([] if plain else [report.measure, CaseFlag.NOT_CALIBRATED])]
 
